@@ -1,0 +1,151 @@
+"""What a leaderboard is made from: the results of a suite's cells, as plain values."""
+
+from __future__ import annotations
+
+__all__ = ["CLEAN", "Board", "CellResult", "Claim", "Pair", "Skip", "ValueInfo"]
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+CLEAN = "clean data"  # the mark of a method that was granted clean data
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """The result of one method on one task with one seed, or why there is none.
+
+    Args:
+        task: The task's name.
+        method: The method's name.
+        seed: The seed; the unit over which means and intervals are taken.
+        status: done, diverged, failed, timeout, crashed, skipped, blocked or missing.
+        reason: Why it is not done; for a diverged cell, the address that replays the step.
+        scores: What the metrics gave, by value name.
+        floor: The same values for clean data against clean data, at the same n.
+        theory: The same values for the ideal result of theory at the same n, where known.
+        cost: `nfe`, `ms_per_sample`, `train_seconds` (own), `train_seconds_total` (with the
+            parents'), `train_gflops`, `peak_mb`; any may be absent.
+        extra: `checkpoints` (how many the choice was among), `regret:<value>` (percent).
+        marks: What a reader must know of the method; `CLEAN` takes it out of the ranks.
+    """
+
+    task: str
+    method: str
+    seed: int
+    status: str
+    reason: str = ""
+    scores: Mapping[str, float] = field(default_factory=dict)
+    floor: Mapping[str, float] = field(default_factory=dict)
+    theory: Mapping[str, float] = field(default_factory=dict)
+    cost: Mapping[str, float] = field(default_factory=dict)
+    extra: Mapping[str, float] = field(default_factory=dict)
+    marks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ValueInfo:
+    """What a value is: its direction (`lower`, `higher` or `neither` is better) and its unit.
+
+    `needs` is "clean", "density" or "measurements", as in `protocols.Metric`.
+    """
+
+    name: str
+    direction: str
+    unit: str = ""
+    sampling_unit: str = ""
+    needs: str = "clean"
+
+    def __post_init__(self) -> None:
+        if self.direction not in ("lower", "higher", "neither"):
+            raise ValueError(f"direction must be lower, higher or neither, got {self.direction!r}")
+
+    @property
+    def clean(self) -> bool:
+        """Whether the value compares with clean data, or with their density."""
+        return self.needs != "measurements"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A one-step student, and a method that samples the student's very own teacher."""
+
+    task: str
+    student: str
+    teacher: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """That the method `better` beats `than` in one value, on `tasks` (None: wherever both ran)."""
+
+    name: str
+    better: str
+    than: str
+    metric: str
+    tasks: tuple[str, ...] | None = None
+    alpha: float = 0.05
+
+
+@dataclass(frozen=True)
+class Skip:
+    """A method that cannot work on a task, and why."""
+
+    task: str
+    method: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Board:
+    """Everything a leaderboard shows.
+
+    Args:
+        suite: The suite's name.
+        cells: The results; each (task, method, seed) at most once.
+        values: What each value name means.
+        primary: The value names that rank methods, first the one that orders the rows.
+        pairs: The students and their teachers.
+        claims: The suite's claims.
+        provenance: versions, commit, device, threads, when; nested mappings are flattened.
+        skips: Pairs of task and method that were not planned, because they cannot work.
+        baseline: The name of the no-op method, whose distance to the floor is the whole gap.
+    """
+
+    suite: str
+    cells: tuple[CellResult, ...]
+    values: Mapping[str, ValueInfo]
+    primary: tuple[str, ...] = ()
+    pairs: tuple[Pair, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    skips: tuple[Skip, ...] = ()
+    baseline: str = ""
+
+    def __post_init__(self) -> None:
+        places = [(c.task, c.method, c.seed) for c in self.cells]
+        if len(set(places)) < len(places):
+            twice = next(p for p in places if places.count(p) > 1)
+            raise ValueError(f"each (task, method, seed) may stand on a board once, got {twice} twice")
+
+    @cached_property
+    def tasks(self) -> tuple[str, ...]:
+        """The names of the tasks, in the order of the cells."""
+        return tuple(dict.fromkeys([c.task for c in self.cells] + [s.task for s in self.skips]))
+
+    @cached_property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds, sorted."""
+        return tuple(sorted({cell.seed for cell in self.cells}))
+
+    @cached_property
+    def grouped(self) -> dict[str, dict[str, tuple[CellResult, ...]]]:
+        """The cells by task and method, each group in order of seeds; skips are empty groups."""
+        groups: dict[str, dict[str, tuple[CellResult, ...]]] = {task: {} for task in self.tasks}
+        for cell in sorted(self.cells, key=lambda c: c.seed):
+            methods = groups[cell.task]
+            methods[cell.method] = (*methods.get(cell.method, ()), cell)
+        for skip in self.skips:
+            groups[skip.task].setdefault(skip.method, ())
+        return groups

@@ -1,0 +1,93 @@
+"""How long stages will take: from like stages in the store, else from a few trial steps."""
+
+from __future__ import annotations
+
+__all__ = ["Estimator"]
+
+import statistics
+import time
+from typing import Any
+
+import torch
+
+from dcdbench.harness.identity import canonical
+from dcdbench.harness.stage import Stage
+from dcdbench.harness.store import Store
+from dcdbench.problem import Corruption, Problem
+from dcdbench.streams import Stream
+
+OVERHEAD = 0.1  # seconds of a stage beside its work
+TRIAL_STEPS = 4
+
+
+class Estimator:
+    """Predicts seconds per stage. Stages that differ in their seed alone are alike.
+
+    Args:
+        store: Where finished stages tell how long they took.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._known: dict[str, list[float]] | None = None
+        self._trials: dict[str, float] = {}
+
+    def seconds(self, stage: Stage, *, trial: bool = True) -> float:
+        """The median of like stages; for a training without any, the time of a few steps scaled up."""
+        known = self._history().get(likeness(stage.identity))
+        if known:
+            return statistics.median(known)
+        phase = stage.spec.get("phase")
+        if phase is None or "checkpoints" not in stage.spec or not trial:
+            return OVERHEAD if phase is None or not trial else 0.5
+        name = likeness(stage.identity)
+        if name not in self._trials:
+            self._trials[name] = _try(stage)
+        return self._trials[name]
+
+    def learn(self, stage: Stage, seconds: float) -> None:
+        """Takes in how long a stage took."""
+        self._history().setdefault(likeness(stage.identity), []).append(seconds)
+
+    def _history(self) -> dict[str, list[float]]:
+        if self._known is None:
+            self._known = {}
+            for key in self.store.keys():
+                record = self.store.get(key)
+                seconds = self.store.receipt(key).get("seconds")
+                if record and seconds:
+                    self._known.setdefault(likeness(record.identity), []).append(seconds)
+        return self._known
+
+
+def likeness(identity: dict[str, Any]) -> str:
+    """What stages have in common whose cost is the same."""
+    return canonical({"kind": identity["kind"], "params": identity["params"]})
+
+
+def _try(stage: Stage) -> float:
+    """The time of a training, from a few of its steps on numbers of the right shape."""
+    spec: Any = stage.spec
+    phase, shape = spec["phase"], spec["shape"]
+    stream = Stream(0)
+    corruption = Corruption(spec["operator"], spec["sigma_y"])
+    m = corruption(torch.randn(phase.batch, *shape, generator=stream.rng()), stream.rng())
+    problem = Problem(m, m, corruption, shape)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        state = phase.init(problem, _parent(phase, problem), stream)
+        times = []
+        for step in range(TRIAL_STEPS):
+            start = time.perf_counter()
+            phase.step(state, problem, stream / step)
+            times.append(time.perf_counter() - start)
+    finally:
+        torch.set_num_threads(threads)
+    return OVERHEAD + min(times) * 1000 * phase.kimg / phase.batch
+
+
+def _parent(phase: Any, problem: Problem) -> Any:
+    from dcdbench.phases import denoiser_for
+
+    return denoiser_for(problem, phase.objective, phase.network, Stream(0))

@@ -1,0 +1,230 @@
+"""From a suite to a plan: which stages each cell needs, each stage once however many share it."""
+
+from __future__ import annotations
+
+__all__ = ["Cell", "Plan", "make_plan", "values_of"]
+
+import pickle
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from dcdbench.harness.board import CLEAN, Pair, ValueInfo
+from dcdbench.harness.stage import Stage
+from dcdbench.harness.suite import Suite, Task
+from dcdbench.problem import Corruption
+from dcdbench.protocols import Method, Metric, Setting
+
+CHECKPOINTS = 8  # candidates of every training, teachers and students alike
+STAGES = "dcdbench.harness.stages"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One method on one task with one seed.
+
+    Args:
+        task: The task's name.
+        method: The method's name.
+        seed: The seed.
+        reason: Why the method cannot work on the task; such a cell has no stages.
+        marks: What a reader must know of the method.
+        stages: Keys by role: data, measurement, samples, scores, floor and theory where there are.
+        trained: The keys of its trainings, in order.
+    """
+
+    task: str
+    method: str
+    seed: int
+    reason: str = ""
+    marks: tuple[str, ...] = ()
+    stages: Mapping[str, str] = field(default_factory=dict)
+    trained: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """For humans."""
+        return f"{self.task}/{self.method}/seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cells of a suite, and the stages they need, parents first."""
+
+    suite: Suite
+    cells: tuple[Cell, ...]
+    stages: tuple[Stage, ...]
+
+    @cached_property
+    def pairs(self) -> tuple[Pair, ...]:
+        """Students, and the methods that sample the students' very own teachers."""
+        found = {
+            Pair(a.task, a.method, b.method): None
+            for a in self.cells
+            for b in self.cells
+            if (a.task, a.seed) == (b.task, b.seed) and len(a.trained) > 1 and b.trained == a.trained[:-1]
+        }
+        return tuple(found)
+
+    @cached_property
+    def baseline(self) -> str:
+        """The method that trains nothing; empty if the suite has none."""
+        return next((c.method for c in self.cells if not c.reason and not c.trained), "")
+
+    def users(self, key: str) -> list[Cell]:
+        """The cells that need a stage."""
+        return [cell for cell in self.cells if key in cell.stages.values() or key in cell.trained]
+
+
+def make_plan(suite: Suite, device: str = "cpu") -> Plan:
+    """The plan of a suite on a kind of device, seed by seed so that whole rows are done early."""
+    builder = _Builder(suite, device)
+    cells = tuple(
+        builder.cell(task, name, method, seed)
+        for seed in suite.seeds
+        for task in suite.tasks.values()
+        for name, method in suite.methods.items()
+    )
+    return Plan(suite, cells, tuple(builder.stages.values()))
+
+
+class _Builder:
+    """Collects stages by key."""
+
+    def __init__(self, suite: Suite, device: str) -> None:
+        self.suite, self.device = suite, device.partition(":")[0]
+        self.metrics = tuple(suite.metrics.values())
+        self.stages: dict[str, Stage] = {}
+        self.ideals: dict[tuple[str, bytes], Method] = {}
+
+    def ideal(self, task: Task, method: Method) -> Method | None:
+        """The first method of which theory expects the same result as of this one; None if it says nothing."""
+        if not hasattr(task.data, "law"):
+            return None
+        law = method.expected(task.data.law(), Corruption(task.operator, task.sigma_y))
+        return None if law is None else self.ideals.setdefault((task.name, pickle.dumps(law)), method)
+
+    def cell(self, task: Task, name: str, method: Method, seed: int) -> Cell:
+        marks = (CLEAN,) if method.needs_clean else ()
+        corruption = Corruption(task.operator, task.sigma_y)
+        reason = _unsupported(task, method, corruption)
+        if reason:
+            return Cell(task.name, name, seed, reason, marks)
+        setting = Setting(task.network, task.budget.teacher_kimg, task.budget.student_kimg, task.budget.batch)
+        made = _CellBuilder(self, task, name, seed)
+        made.base()
+        trained = tuple(made.train(method.phases(setting)))
+        made.score(method, method.phases(setting), method.sampler(setting, corruption), trained)
+        return Cell(task.name, name, seed, "", marks, made.keys, trained)
+
+    def add(self, stage: Stage) -> str:
+        """Enters a stage once, and gives its key."""
+        self.stages.setdefault(stage.key, stage)
+        return stage.key
+
+
+class _CellBuilder:
+    """The stages of one cell."""
+
+    def __init__(self, plan: _Builder, task: Task, method: str, seed: int) -> None:
+        self.plan, self.task, self.method, self.seed = plan, task, method, seed
+        self.keys: dict[str, str] = {}
+
+    def stage(self, kind: str, module: str, parents: Mapping[str, str], shared: bool, **spec: Any) -> str:
+        who = [self.task.name] + ([] if shared else [self.method])
+        label = "/".join([*who, f"seed {self.seed}", kind])
+        files = tuple(_paths(spec)) if kind == "data" else ()
+        stage = Stage(kind, f"{STAGES}.{module}:run", spec, dict(parents), self.seed, files, label)
+        return self.plan.add(stage)
+
+    def parents(self, *roles: str, **more: str) -> dict[str, str]:
+        return {role: self.keys[role] for role in roles} | more
+
+    def base(self) -> None:
+        """Data and measurements: of the task and the seed alone."""
+        task = self.task
+        data = {"data": task.data, "train": task.train, "heldout": task.heldout}
+        self.keys["data"] = self.stage("data", "data", {}, True, **data)
+        spec = {"operator": task.operator, "sigma_y": task.sigma_y, "corrupted": bool(task.data.corrupted)}
+        self.keys["measurement"] = self.stage("measurement", "measurement", self.parents("data"), True, **spec)
+
+    def train(self, phases: tuple[Any, ...]) -> Iterator[str]:
+        """One stage per phase, each on top of the one before."""
+        before: dict[str, str] = {}
+        for phase in phases:
+            parents = self.parents("measurement", **before)
+            if phase.needs_clean:
+                parents |= self.parents("data")
+            spec = self.corruption() | {"phase": phase, "checkpoints": CHECKPOINTS, "device": self.plan.device}
+            key = self.stage(phase.kind, "training", parents, False, **spec)
+            before = {"trained": key}
+            yield key
+
+    def corruption(self) -> dict[str, Any]:
+        return {"operator": self.task.operator, "sigma_y": self.task.sigma_y}
+
+    def score(self, method: Method, phases: tuple[Any, ...], sampler: Any, trained: tuple[str, ...]) -> None:
+        """Samples and their scores; with them the floor, and what theory expects."""
+        last = {"trained": trained[-1]} if trained else {}
+        phase = phases[-1] if phases else None
+        spec = self.corruption() | {"sampler": sampler, "phase": phase, "device": self.plan.device}
+        self.keys["samples"] = self.stage("samples", "samples", self.parents("measurement", **last), False, **spec)
+        previewed = phase is not None and sampler == phase.preview(self.task.sigma_y)
+        regret = self.plan.suite.primary if previewed else ()
+        self.keys["scores"] = self.scores("samples", last if regret else {}, False, regret=regret)
+        if getattr(self.task.data, "corrupted", False) and not _has_reference(self.task):
+            return
+        self.keys["floor"] = self.scores("floor", {}, True)
+        ideal = self.plan.ideal(self.task, method)
+        if ideal is not None:
+            self.keys["theory"] = self.scores("ideal", {}, True, method=ideal)
+
+    def scores(
+        self,
+        source: str,
+        last: Mapping[str, str],
+        shared: bool,
+        method: Method | None = None,
+        regret: tuple[str, ...] = (),
+    ) -> str:
+        parents = self.parents("data", "measurement", **last)
+        if source == "samples":
+            parents |= self.parents("samples")
+        spec = self.corruption() | {"source": source, "metrics": self.plan.metrics, "data": self.task.data}
+        return self.stage("scores", "scores", parents, shared, **spec, method=method, regret=regret)
+
+
+def _unsupported(task: Task, method: Method, corruption: Corruption) -> str | None:
+    if method.needs_clean and task.data.corrupted:
+        return "needs clean data, and the task has none"
+    return method.supports(corruption, task.data.shape())
+
+
+def _has_reference(task: Task) -> bool:
+    return getattr(task.data, "reference", None) is not None
+
+
+def _paths(value: Any) -> Iterator[Path]:
+    """The files and folders that a component names in its fields."""
+    if isinstance(value, Path):
+        yield value
+    elif is_dataclass(value) and not isinstance(value, type):
+        for f in fields(value):
+            yield from _paths(getattr(value, f.name))
+    elif isinstance(value, Mapping):
+        for entry in value.values():
+            yield from _paths(entry)
+    elif isinstance(value, tuple | list):
+        for entry in value:
+            yield from _paths(entry)
+
+
+def values_of(metrics: Mapping[str, Metric]) -> dict[str, ValueInfo]:
+    """Every value of the metrics: its direction, its unit and what it needs."""
+    return {
+        name: ValueInfo(name, direction, unit, metric.sampling_unit, metric.needs)
+        for metric in metrics.values()
+        for name, (direction, unit) in metric.values.items()
+    }

@@ -1,0 +1,68 @@
+"""Plug-ins: Python files outside the package, given by path.
+
+Each is imported as `dcdbench_plugin_<stem>`, so that its instances can be pickled between
+processes and its source can be found. Modules next to a plug-in can be imported by it.
+"""
+
+from __future__ import annotations
+
+__all__ = ["folders", "load", "source"]
+
+import importlib.util
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from dcdbench.harness.errors import PluginError
+
+_loaded: dict[str, Path] = {}  # module name -> file
+
+
+def load(paths: Iterable[Path | str]) -> tuple[str, ...]:
+    """Imports the files, each once, and returns the names of their modules.
+
+    Raises:
+        PluginError: A file is missing, fails to import, or shares its stem with another.
+    """
+    return tuple(_load(Path(path).resolve()) for path in paths)
+
+
+def source(module: str) -> Path | None:
+    """The file of a loaded plug-in's module."""
+    return _loaded.get(module)
+
+
+def folders() -> tuple[Path, ...]:
+    """The folders whose modules plug-ins may import, in the order of the search."""
+    return tuple(dict.fromkeys(path.parent for path in _loaded.values()))
+
+
+def _load(path: Path) -> str:
+    name = f"dcdbench_plugin_{path.stem}"
+    known = _loaded.get(name)
+    if known == path:
+        return name
+    if known is not None:
+        raise PluginError(f"two plug-ins have the same name: {known} and {path}; rename one")
+    if not path.is_file():
+        raise PluginError(f"no such plug-in: {path}")
+    _import(name, path)
+    return name
+
+
+def _import(name: str, path: Path) -> None:
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise PluginError(f"a plug-in is a Python file (.py), got {path}")
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # last: a neighbour never hides an installed package
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    _loaded[name] = path
+    try:
+        spec.loader.exec_module(module)
+    except BaseException as error:
+        del sys.modules[name], _loaded[name]
+        if isinstance(error, Exception):
+            raise PluginError(f"plug-in {path}: {type(error).__name__}: {error}") from error
+        raise

@@ -1,0 +1,151 @@
+"""The stage that trains one phase: it saves as it goes, evaluates along the way, and chooses.
+
+Candidates are compared by the distance between their corrupted samples and held-out
+measurements, so that no clean data are needed. All are kept as samples, for the regret of the
+choice; the weights of the chosen one are the result.
+"""
+
+from __future__ import annotations
+
+__all__ = ["load", "run"]
+
+import math
+import time
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from dcdbench.harness.context import Context, Interrupted, Outcome, Parent
+from dcdbench.harness.stages import data as data_stage
+from dcdbench.harness.stages import measurement
+from dcdbench.harness.stages.journal import Journal
+from dcdbench.metrics.measurement import measurement_distance
+from dcdbench.networks.edm import Preconditioned
+from dcdbench.phases import Distil, Teach, on_clean, rebuild
+from dcdbench.problem import Corruption, Problem
+from dcdbench.protocols import OperatorLaw
+from dcdbench.training import Diverged, State, train
+
+SAVE_SECONDS = 15.0  # unfinished work is saved this often; it does not change any number
+
+
+def run(
+    context: Context, phase: Teach | Distil, operator: OperatorLaw, sigma_y: float, checkpoints: int, device: str
+) -> Outcome:
+    """Trains, evaluates `checkpoints` candidates along the way, and keeps the best."""
+    return Run(context, phase, Corruption(operator, sigma_y), checkpoints).outcome()
+
+
+def load(parent: Parent, phase: Teach | Distil) -> Preconditioned:
+    """The network that the stage chose, on the CPU; all phases of a method share an architecture."""
+    result = parent.result
+    return rebuild(phase, tuple(result["shape"]), result["form"], parent.tensors("weights"))
+
+
+class Run:
+    """One training, from scratch or from where it was cut off."""
+
+    def __init__(self, context: Context, phase: Teach | Distil, corruption: Corruption, checkpoints: int) -> None:
+        self.context, self.phase = context, phase
+        self.problem = self._problem(context, corruption).to(context.device)
+        self.state: State = phase.init(self.problem, self._parent(), context.stream / "init")
+        self.total = max(1, math.ceil(1000 * phase.kimg / phase.batch))
+        self.marks = [max(1, round(self.total * (k + 1) / checkpoints)) for k in range(checkpoints)]
+        self.saved = context.scratch / "state.safetensors"
+        self.journal = Journal()
+        self.before = clone(self.state.tensors())
+
+    def _problem(self, context: Context, corruption: Corruption) -> Problem:
+        problem = measurement.problem(context.parents["measurement"], corruption)
+        if self.phase.needs_clean:
+            return on_clean(problem, data_stage.load(context.parents["data"]).train)
+        return problem
+
+    def _parent(self) -> Preconditioned | None:
+        parent = self.context.parents.get("trained")
+        if parent is None:
+            return None
+        return load(parent, self.phase).to(self.context.device)
+
+    def outcome(self) -> Outcome:
+        """Trains to the end of the budget, or until it diverges."""
+        if self.saved.exists():
+            self._resume()
+        try:
+            self._train()
+        except Diverged as end:
+            return self._diverged(end)
+        except Interrupted:
+            self._save()
+            raise
+        return self._done()
+
+    def _train(self) -> None:
+        last = time.monotonic()
+        steps = train(self.phase, self.problem, self.state, self.context.stream / "step")
+        while self.state.step < self.total:
+            if self.journal.flops is None:
+                with FlopCounterMode(display=False) as counter:
+                    stats = next(steps)
+                self.journal.flops = counter.get_total_flops()
+            else:
+                stats = next(steps)
+            self.journal.note(self.state.step, self.total, stats)
+            while len(self.journal.curve) < len(self.marks) and self.state.step >= self.marks[len(self.journal.curve)]:
+                self._evaluate()
+            self.context.tick(self.state.step / self.total, f"{self.state.nimg / 1000:.0f} kimg")
+            if time.monotonic() - last > SAVE_SECONDS:
+                self._save()
+                last = time.monotonic()
+
+    def _evaluate(self) -> None:
+        """Samples the candidate at this step and compares it, corrupted, with held-out measurements."""
+        net = self.phase.result(self.state)
+        rng = (self.context.stream / "candidates").rng(self.context.device)
+        val = self.problem.val
+        n = min(2000, max(500, len(val)))
+        x = self.phase.preview(self.problem.corruption.sigma_y).sample(net, self.problem, n, rng).x
+        finite = bool(torch.isfinite(x).all())
+        rng = (self.context.stream / "choice").rng(self.context.device)
+        distance = measurement_distance(x, val, self.problem.corruption, rng, draws=4) if finite else math.inf
+        self.journal.candidate(self.state.nimg, distance, x.cpu(), net.state_dict())
+        self.before = clone(self.state.tensors())
+
+    def _save(self) -> None:
+        self.journal.save(self.saved, {"state": self.state.tensors(), "before": self.before})
+
+    def _resume(self) -> None:
+        tensors = self.journal.load(self.saved)
+        self.state.load(tensors["state"])
+        self.before = tensors["before"]
+
+    def _done(self) -> Outcome:
+        net = self.phase.result(self.state)
+        result = self.journal.result() | {
+            "shape": list(self.problem.shape),
+            "form": net.form(),
+            "parameters": sum(p.numel() for p in net.parameters()),
+            "steps": self.state.step,
+            "flops": self.state.step * (self.journal.flops or 0),
+        }
+        if self.journal.best is None:
+            return self._diverged(Diverged("no candidate has finite samples", str(self.context.stream / "candidates")))
+        return Outcome(result, {"weights": self.journal.weights, "candidates": self.journal.samples})
+
+    def _diverged(self, end: Diverged) -> Outcome:
+        """A result: why, the address that replays the step, and the last state before it."""
+        result = self.journal.result() | {
+            "reason": end.reason,
+            "address": end.address,
+            "step": self.state.step,
+            "replay_from": self.before["counters"].tolist()[0],
+            "flops": self.state.step * (self.journal.flops or 0),
+        }
+        return Outcome(result, {"before": self.before, "candidates": self.journal.samples}, status="diverged")
+
+
+def clone(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A copy on the CPU."""
+    return {name: t.detach().cpu().clone() for name, t in tensors.items()}
+

@@ -1,0 +1,231 @@
+"""A suite: tasks, methods, metrics, seeds and claims, from a YAML file."""
+
+from __future__ import annotations
+
+__all__ = ["Budget", "Claim", "Suite", "SuiteError", "Task", "load_suite", "matching", "quick", "select"]
+
+import dataclasses
+import fnmatch
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from dcdbench.harness.mistakes import Mistake, SuiteError, nearest
+from dcdbench.protocols import DataSource, Method, Metric, Network, OperatorLaw
+
+T = TypeVar("T")
+
+_DEFAULTED = {"advice": "give it here, or at the top of the suite for all tasks"}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long the two phases train.
+
+    Args:
+        teacher_kimg: Thousands of images that phase I sees, > 0.
+        student_kimg: Thousands of images that phase II sees, > 0.
+        batch: Images per step, >= 1.
+    """
+
+    teacher_kimg: float
+    student_kimg: float
+    batch: int = 256
+
+    def __post_init__(self) -> None:
+        for name in ("teacher_kimg", "student_kimg"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} must be > 0 and finite, got {getattr(self, name)}")
+        if self.batch < 1:
+            raise ValueError(f"batch must be >= 1, got {self.batch}")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every method is given alike: data, their corruption, an architecture, a budget.
+
+    Args:
+        name: The task's name in the suite.
+        data: Where signals, or a user's own measurements, come from.
+        operator: The law of A.
+        sigma_y: The standard deviation of the measurement noise, >= 0.
+        train: How many signals are measured for training; None for as many as there are.
+        heldout: How many each held-out split has; None for as many as there are.
+        network: The architecture.
+        budget: How long is trained.
+    """
+
+    name: str
+    data: DataSource
+    operator: OperatorLaw
+    network: Network = field(metadata=_DEFAULTED)
+    budget: Budget = field(metadata=_DEFAULTED)
+    sigma_y: float = 0.0
+    train: int | None = None
+    heldout: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.sigma_y < float("inf"):
+            raise ValueError(f"sigma_y must be >= 0 and finite, got {self.sigma_y}")
+        for name in ("train", "heldout"):
+            if (count := getattr(self, name)) is not None and count < 1:
+                raise ValueError(f"{name} must be >= 1, or null for all there are, got {count}")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """That one method scores better than another, on a value of a metric.
+
+    Args:
+        name: The claim in words.
+        better: The method that is claimed to be better.
+        than: The method that it is compared with, paired over tasks and seeds.
+        metric: The name of a value, such as `sliced_w2`.
+        tasks: The tasks it is claimed for; None for all.
+        alpha: The level of the test, in (0, 1).
+    """
+
+    name: str
+    better: str
+    than: str
+    metric: str
+    tasks: tuple[str, ...] | None = None
+    alpha: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not 0 < self.alpha < 1:
+            raise ValueError(f"alpha must be in (0, 1), got {self.alpha}")
+        if self.better == self.than:
+            raise ValueError(f"than must be another method than `better`, got {self.than!r}")
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A validated suite file, its grids expanded.
+
+    Args:
+        name: The suite's name; the file's stem where it gives none.
+        path: The file.
+        seeds: The seeds, each >= 0.
+        tasks: The tasks by name.
+        methods: The methods by name.
+        metrics: The metrics by registered name.
+        primary: The values that ranks and verdicts are about.
+        claims: What the suite claims.
+    """
+
+    name: str
+    path: Path
+    seeds: tuple[int, ...]
+    tasks: dict[str, Task]
+    methods: dict[str, Method]
+    metrics: dict[str, Metric]
+    primary: tuple[str, ...]
+    claims: tuple[Claim, ...] = ()
+
+    @property
+    def cells(self) -> int:
+        """How many (task, method, seed) there are."""
+        return len(self.tasks) * len(self.methods) * len(self.seeds)
+
+
+def load_suite(path: str | Path, overrides: Sequence[str] = (), plugins: Sequence[str | Path] = ()) -> Suite:
+    """Reads a suite file.
+
+    Args:
+        path: The file.
+        overrides: `a.b=value` texts that replace values of the file; values are YAML.
+        plugins: Files of components to import first.
+
+    Raises:
+        SuiteError: With every mistake in the file.
+    """
+    from dcdbench.harness import plugins as loader
+    from dcdbench.harness.suitefile import build
+
+    loader.load([Path(plugin) for plugin in plugins])
+    return build(Path(path), overrides)
+
+
+def quick(suite: Suite) -> Suite:
+    """A smoke version: the first seed, a fiftieth of each budget, at most 1000 / 128 signals.
+
+    A task that takes as many signals as there are goes on doing so: how many that is, only
+    its data source knows.
+    """
+    return dataclasses.replace(
+        suite,
+        name=f"{suite.name}-quick",
+        seeds=suite.seeds[:1],
+        tasks={name: _quick_task(task) for name, task in suite.tasks.items()},
+    )
+
+
+def _quick_task(task: Task) -> Task:
+    budget = task.budget
+    step = budget.batch / 1000  # at least one step is taken
+    short = dataclasses.replace(
+        budget,
+        teacher_kimg=max(budget.teacher_kimg / 50, step),
+        student_kimg=max(budget.student_kimg / 50, step),
+    )
+    train = None if task.train is None else min(task.train, 1000)
+    heldout = None if task.heldout is None else min(task.heldout, 128)
+    return dataclasses.replace(task, budget=short, train=train, heldout=heldout)
+
+
+def select(
+    suite: Suite, methods: Iterable[str] = (), tasks: Iterable[str] = (), seeds: Iterable[int] = ()
+) -> Suite:
+    """The part of a suite that has these methods, tasks and seeds; an empty choice is all of them.
+
+    Names may be patterns (`dcd*`), and a grid's own name stands for all its variants.
+
+    Raises:
+        SuiteError: For a name or a seed that the suite does not have.
+    """
+    mistakes: list[Mistake] = []
+    chosen = dataclasses.replace(
+        suite,
+        methods=_choose("method", suite.methods, methods, mistakes),
+        tasks=_choose("task", suite.tasks, tasks, mistakes),
+        seeds=tuple(_choose("seed", {str(s): s for s in suite.seeds}, map(str, seeds), mistakes).values()),
+    )
+    if mistakes:
+        raise SuiteError(suite.path, mistakes)
+    claims = [c for c in suite.claims if {c.better, c.than} <= {*chosen.methods}]
+    return dataclasses.replace(chosen, claims=tuple(_narrow(claims, chosen.tasks)))
+
+
+def _choose(
+    kind: str, members: Mapping[str, T], patterns: Iterable[str], mistakes: list[Mistake]
+) -> dict[str, T]:
+    wanted: set[str] = set()
+    patterns = list(patterns)
+    for pattern in patterns:
+        found = matching(pattern, members)
+        if not found:
+            message = f"the suite has no {kind} {pattern!r}; it has: {', '.join(members)}"
+            mistakes.append(Mistake("", message, near=nearest(pattern, members)))
+        wanted |= set(found)
+    return {name: member for name, member in members.items() if name in wanted or not patterns}
+
+
+def matching(pattern: str, names: Iterable[str]) -> list[str]:
+    """The names that a pattern stands for: itself, the variants of a grid, or a glob's matches."""
+    names = list(names)
+    if pattern in names:
+        return [pattern]
+    variants = [name for name in names if name.startswith(f"{pattern}[")]
+    glob = pattern.replace("[", "[[]")  # brackets belong to the names of variants
+    return variants or [name for name in names if fnmatch.fnmatchcase(name, glob)]
+
+
+def _narrow(claims: Iterable[Claim], tasks: Iterable[str]) -> Iterable[Claim]:
+    """Claims about tasks that were not chosen are left out, or kept for the others."""
+    for claim in claims:
+        if claim.tasks is None:
+            yield claim
+        elif kept := tuple(task for task in claim.tasks if task in tasks):
+            yield dataclasses.replace(claim, tasks=kept)

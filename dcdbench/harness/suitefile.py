@@ -1,0 +1,238 @@
+"""The layout of a suite file: which keys stand where, and what they become."""
+
+from __future__ import annotations
+
+__all__ = ["CLAIM_KEYS", "SUITE_KEYS", "TASK_KEYS", "build"]
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dcdbench.harness import yamlfile
+from dcdbench.harness.grid import expand_grids
+from dcdbench.harness.mistakes import Keys, Mistake, SuiteError
+from dcdbench.harness.resolve import Desk, component, fields_of, plain, record
+from dcdbench.harness.suite import Claim, Suite, Task, matching
+
+SUITE_KEYS = [
+    "version",
+    "name",
+    "seeds",
+    "network",
+    "budget",
+    "tasks",
+    "methods",
+    "metrics",
+    "primary",
+    "claims",
+]  # the keys of a file, in the order in which they are usually written
+TASK_KEYS = [key for key in fields_of(Task) if key != "name"]
+CLAIM_KEYS = list(fields_of(Claim))
+
+
+def build(path: Path, overrides: Sequence[str] = ()) -> Suite:
+    """The suite in a file, or a `SuiteError` with every mistake."""
+    document = yamlfile.read(path)
+    desk = Desk(path.parent, document.lines, mistakes=document.mistakes)
+    top = document.value
+    if not isinstance(top, dict):
+        raise SuiteError(path, [Mistake("", "a suite is a mapping with the keys " + ", ".join(SUITE_KEYS))])
+    for override in overrides:
+        _override(desk, top, override)
+    suite = _Builder(desk, path, top).suite()
+    if desk.mistakes:
+        raise SuiteError(path, sorted(desk.mistakes, key=lambda mistake: mistake.line or 0))
+    return suite
+
+
+def _override(desk: Desk, top: dict[str, Any], text: str) -> None:
+    """Sets one value; a bare name on the way becomes `{name: {}}`."""
+    name, equals, value = text.partition("=")
+    parts = name.strip().split(".")
+    if not equals or not all(parts):
+        desk.mistakes.append(Mistake(text, "expected path=value", line=0))
+        return
+    at: Any = top
+    keys: Keys = ()
+    for i, part in enumerate(parts):
+        key = _step(desk, at, keys, part, last=i == len(parts) - 1)
+        if key is None:
+            return
+        keys = (*keys, key)
+        if i < len(parts) - 1:
+            at = _enter(at, key, parts[i + 1])
+    at[keys[-1]] = yamlfile.value_of(value)
+    desk.lines = {path: line for path, line in desk.lines.items() if path[: len(keys)] != keys}
+    desk.lines[keys] = 0
+
+
+def _step(desk: Desk, at: Any, keys: Keys, part: str, *, last: bool) -> str | int | None:
+    """The key that `part` names in `at`, or None with the mistake noted."""
+    if isinstance(at, dict):
+        if keys in (("tasks",), ("methods",)) and part not in at and not last:
+            desk.lines[(*keys, part)] = 0
+            desk.wrong((*keys, part), f"--set finds no such name; there are: {', '.join(at)}", known=at)
+            return None
+        return part
+    if isinstance(at, list) and part.isdigit() and int(part) < len(at):
+        return int(part)
+    desk.lines[(*keys, part)] = 0
+    desk.wrong((*keys, part), "--set finds no mapping or list entry here", at)
+    return None
+
+
+def _enter(at: Any, key: str | int, following: str) -> Any:
+    """What is under `key`, made a mapping where it is empty or the bare name `following`."""
+    inside = at[key] if isinstance(key, int) else at.get(key)
+    if inside is None or inside == following:
+        inside = at[key] = {} if inside is None else {following: {}}
+    return inside
+
+
+class _Builder:
+    """Builds a suite from its mapping, section by section; mistakes go to the desk."""
+
+    def __init__(self, desk: Desk, path: Path, top: dict[str, Any]) -> None:
+        self.desk, self.path, self.top = desk, path, top
+
+    def suite(self) -> Suite:
+        for key in self.top:
+            if key not in SUITE_KEYS:
+                self.desk.unknown((key,), SUITE_KEYS)
+        if (version := self.top.get("version", 1)) != 1 or isinstance(version, bool):
+            self.desk.wrong(("version",), "this dcdbench reads version 1 of suite files", version)
+        tasks = self.members("tasks", self.task)
+        methods = self.members("methods", lambda keys, spec: component(self.desk, keys, spec, "methods"))
+        metrics = self.metrics()
+        values = _values(metrics)
+        return Suite(
+            name=self.name(),
+            path=self.path,
+            seeds=self.seeds(),
+            tasks=tasks,
+            methods=methods,
+            metrics={name: metric for name, metric in metrics.items() if metric is not None},
+            primary=self.primary(values),
+            claims=self.claims(list(tasks), list(methods), list(values)),
+        )
+
+    def name(self) -> str:
+        name = plain(self.desk, ("name",), self.top.get("name", self.path.stem), str)
+        if name is not None and (not name.strip() or "/" in name or name.startswith(".")):
+            self.desk.wrong(("name",), "a name is a text without '/' and does not begin with '.'", name)
+        return name or ""
+
+    def seeds(self) -> tuple[int, ...]:
+        given = self.top.get("seeds", [0])
+        seeds = plain(self.desk, ("seeds",), [given] if isinstance(given, int) else given, tuple[int, ...])
+        if seeds is None:
+            return ()
+        if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+            self.desk.wrong(("seeds",), "expected different integers >= 0, at least one", given)
+        return tuple(seeds)
+
+    def members(self, section: str, make: Callable[[Keys, Any], Any]) -> dict[str, Any]:
+        """The tasks, or the methods, by name; a broken one is None, so that its name is still known."""
+        given = self.top.get(section)
+        if not isinstance(given, dict) or not given:
+            message = f"a suite needs {section}: a mapping from names to specs, with at least one"
+            self.desk.wrong((section,), message, *([given] if section in self.top else []))
+            return {}
+        for name in given:
+            if not name.strip() or set(name) & set("/[]*?"):
+                self.desk.wrong((section, name), "a name is a text without any of / [ ] * ?")
+        specs = expand_grids(self.desk, (section,), given)
+        return {name: make((section, name), spec) for name, spec in specs.items()}
+
+    def task(self, keys: Keys, spec: Any) -> Task | None:
+        if not isinstance(spec, Mapping):
+            self.desk.wrong(keys, "a task is a mapping with the keys " + ", ".join(TASK_KEYS), spec)
+            return None
+        for key in [key for key in spec if key not in TASK_KEYS]:
+            self.desk.unknown((*keys, key), TASK_KEYS)
+        merged = {key: value for key, value in spec.items() if key in TASK_KEYS}
+        for key in ("network", "budget"):
+            self.inherit(keys, merged, key)
+        made: Task | None = record(self.desk, keys, {"name": str(keys[-1]), **merged}, Task)
+        return made
+
+    def inherit(self, keys: Keys, task: dict[str, Any], key: str) -> None:
+        """A suite's default goes to the tasks that give none; budgets merge field by field."""
+        default = self.top.get(key)
+        if isinstance(own := task.get(key), Mapping) and key == "budget" and isinstance(default, Mapping):
+            task[key] = {**default, **own}
+            for name in set(default) - set(own):
+                self.desk.aliases[(*keys, key, name)] = (key, name)
+        elif key not in task and key in self.top:
+            task[key] = default
+            self.desk.aliases[(*keys, key)] = (key,)
+
+    def metrics(self) -> dict[str, Any]:
+        given = self.top.get("metrics")
+        if not isinstance(given, list) or not given:
+            message = "a suite needs metrics: a list of names or {name: {field: value}}, at least one"
+            self.desk.wrong(("metrics",), message, *([given] if "metrics" in self.top else []))
+            return {}
+        made: dict[str, Any] = {}
+        for i, spec in enumerate(given):
+            metric = component(self.desk, ("metrics", i), spec, "metrics")
+            name = next(iter(spec), "") if isinstance(spec, dict) else str(spec)
+            if name in made:
+                self.desk.wrong(("metrics", i), "the metric stands twice", name)
+            for value in set(_values({name: metric})) & set(_values(made)) - {name}:
+                self.desk.wrong(("metrics", i), "another metric gives a value of this name too", value)
+            made[name] = metric
+        return made
+
+    def primary(self, values: dict[str, str]) -> tuple[str, ...]:
+        """The primary values; the first two that have a better direction where the file gives none."""
+        ranked = [name for name, direction in values.items() if direction != "neither"]
+        if "primary" not in self.top:
+            return tuple(ranked[:2])
+        given = self.top["primary"]
+        names = plain(self.desk, ("primary",), [given] if isinstance(given, str) else given, tuple[str, ...])
+        for i, name in enumerate(names or ()):
+            if values and name not in ranked:
+                message = (
+                    f"no metric gives a value of this name that can be ranked; there are: {', '.join(ranked)}"
+                )
+                self.desk.wrong(("primary", i), message, name, ranked)
+        return tuple(names or ())
+
+    def claims(self, tasks: list[str], methods: list[str], values: list[str]) -> tuple[Claim, ...]:
+        given = self.top.get("claims") or []
+        if not isinstance(given, list):
+            self.desk.wrong(("claims",), "expected a list of claims", given)
+            return ()
+        made = [record(self.desk, ("claims", i), spec, Claim) for i, spec in enumerate(given)]
+        return tuple(
+            self.claim(("claims", i), claim, tasks, methods, values) for i, claim in enumerate(made) if claim
+        )
+
+    def claim(
+        self, keys: Keys, claim: Claim, tasks: list[str], methods: list[str], values: list[str]
+    ) -> Claim:
+        """Checks the names in a claim, and puts a grid's variants for the grid's own name."""
+        for field, known in (("better", methods), ("than", methods), ("metric", values)):
+            if known and (name := getattr(claim, field)) not in known:
+                kind = "value of a metric" if field == "metric" else "method"
+                self.desk.wrong((*keys, field), f"no such {kind}; there are: {', '.join(known)}", name, known)
+        if claim.tasks is None or not tasks:
+            return claim
+        found: list[str] = []
+        for i, name in enumerate(claim.tasks):
+            if not (matches := matching(name, tasks)):
+                message = f"no such task; there are: {', '.join(tasks)}"
+                self.desk.wrong((*keys, "tasks", i), message, name, tasks)
+            found += [match for match in matches if match not in found]
+        return Claim(claim.name, claim.better, claim.than, claim.metric, tuple(found), claim.alpha)
+
+
+def _values(metrics: Mapping[str, Any]) -> dict[str, str]:
+    """The names of the values that metrics give, with their directions."""
+    return {
+        name: direction
+        for metric in metrics.values()
+        if metric is not None
+        for name, (direction, *_) in metric.values.items()
+    }

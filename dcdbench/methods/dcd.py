@@ -1,0 +1,100 @@
+r"""Distillation from corrupted data: a corruption-aware teacher, then a one-step generator.
+
+Score Distillation Beyond Acceleration: Generative Modeling from Corrupted Data (2025),
+https://arxiv.org/abs/2505.13377.
+"""
+
+from __future__ import annotations
+
+__all__ = ["DCD"]
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from dcdbench.distillers.sid import SiD
+from dcdbench.methods import register
+from dcdbench.methods.ideal import denoising
+from dcdbench.methods.teacher import teach
+from dcdbench.objectives.ambient_tweedie import AmbientTweedie
+from dcdbench.phases import Distil, Teach, adds_noise
+from dcdbench.problem import Corruption
+from dcdbench.protocols import Distiller, Objective, Setting
+from dcdbench.samplers import OneStep
+
+
+@register("dcd")
+@dataclass(frozen=True)
+class DCD:
+    """Phase I teaches a diffusion model; phase II distils it through the operator.
+
+    Args:
+        objective: The loss of the teacher, and of the critic on re-corrupted fakes.
+        distiller: The generator's loss.
+        teacher_lr: The teacher's learning rate, as in the method `teacher`.
+        lr: The generator's learning rate.
+        critic_lr: The critic's learning rate.
+        critic_steps: Steps of the critic per step of the generator.
+        start: Generator and critic start from the `teacher`'s weights or from `random` ones.
+        sigma_init: The noise level at which the network serves as a generator.
+        noise: Whether the generator's step adds measurement noise to the fakes. None for
+            what the objective needs: yes where it models the noise as part of the data.
+    """
+
+    objective: Objective = field(default_factory=AmbientTweedie)
+    distiller: Distiller = field(default_factory=SiD)
+    teacher_lr: float = 1e-3
+    lr: float = 3e-4
+    critic_lr: float = 1e-3
+    critic_steps: int = 1
+    start: Literal["teacher", "random"] = "teacher"
+    sigma_init: float = 2.5
+    noise: bool | None = None
+
+    needs_clean: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if self.critic_steps < 1:
+            raise ValueError(f"critic_steps must be >= 1, got {self.critic_steps}")
+        if self.sigma_init <= 0:
+            raise ValueError(f"sigma_init must be > 0, got {self.sigma_init}")
+
+    def supports(self, corruption: Corruption, shape: tuple[int, ...]) -> str | None:
+        """What objective and distiller support."""
+        reason = self.objective.supports(corruption) or self.distiller.supports(self.objective, corruption)
+        if reason is None and self._noise(corruption.sigma_y) and self._below(corruption.sigma_y):
+            return "noisy fakes cannot be seen below sigma_y: choose noise: false, or levels: above"
+        return reason
+
+    def phases(self, setting: Setting) -> tuple[Teach | Distil, ...]:
+        """Phase I, shared with the method `teacher`, then phase II."""
+        distil = Distil(
+            self.objective,
+            self.distiller,
+            setting.network,
+            setting.student_kimg,
+            setting.batch,
+            self.lr,
+            self.critic_lr,
+            critic_steps=self.critic_steps,
+            start=self.start,
+            sigma_init=self.sigma_init,
+            noise=self.noise,
+        )
+        return (teach(self.objective, setting, self.teacher_lr), distil)
+
+    def sampler(self, setting: Setting, corruption: Corruption) -> OneStep:
+        """One call of the generator."""
+        return OneStep(self.objective, self.sigma_init)
+
+    def expected(self, law: Any, corruption: Corruption) -> Any | None:
+        """The clean law if phase II knows of the noise (at full capacity), else the noisy one."""
+        if not denoising(corruption):
+            return None
+        aware = self.objective.lowest(corruption.sigma_y) > 0 or self._noise(corruption.sigma_y)
+        return law if aware else law.noised(corruption.sigma_y)
+
+    def _noise(self, sigma_y: float) -> bool:
+        return adds_noise(self.noise, self.objective, sigma_y)
+
+    def _below(self, sigma_y: float) -> bool:
+        return self.objective.lowest(sigma_y) > 0 and getattr(self.distiller, "levels", "above") == "below"

@@ -1,0 +1,48 @@
+"""What clean data would have given: an upper bound, marked as such."""
+
+from __future__ import annotations
+
+__all__ = ["Oracle"]
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from dcdbench.methods import register
+from dcdbench.methods.teacher import teach
+from dcdbench.objectives.standard import Standard
+from dcdbench.phases import Teach
+from dcdbench.problem import Corruption
+from dcdbench.protocols import Setting
+from dcdbench.samplers import Heun
+
+
+@register("oracle")
+@dataclass(frozen=True)
+class Oracle:
+    """The teacher trained on clean data, which no other method sees.
+
+    Args:
+        steps: The number of noise levels of Heun's method.
+        lr: The learning rate of the training.
+    """
+
+    steps: int = 18
+    lr: float = 1e-3
+
+    needs_clean: ClassVar[bool] = True
+
+    def supports(self, corruption: Corruption, shape: tuple[int, ...]) -> str | None:
+        """Everything, where there are clean data."""
+        return None
+
+    def phases(self, setting: Setting) -> tuple[Teach, ...]:
+        """Phase I on clean data."""
+        return (teach(Standard(), setting, self.lr, needs_clean=True),)
+
+    def sampler(self, setting: Setting, corruption: Corruption) -> Heun:
+        """Heun's method, down to no noise."""
+        return Heun(Standard(), "full", 0.0, self.steps)
+
+    def expected(self, law: Any, corruption: Corruption) -> Any | None:
+        """The clean law."""
+        return law

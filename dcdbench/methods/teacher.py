@@ -1,0 +1,71 @@
+"""The diffusion model of phase I by itself, sampled in many steps."""
+
+from __future__ import annotations
+
+__all__ = ["Teacher"]
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from dcdbench.methods import register
+from dcdbench.methods.ideal import PosteriorMean, denoising
+from dcdbench.objectives.ambient_tweedie import AmbientTweedie
+from dcdbench.phases import Teach
+from dcdbench.problem import Corruption
+from dcdbench.protocols import Objective, Setting
+from dcdbench.samplers import Heun
+
+
+@register("teacher")
+@dataclass(frozen=True)
+class Teacher:
+    """A corruption-aware diffusion model, sampled by Heun's method.
+
+    Args:
+        objective: The loss of the training.
+        sampling: `full`, down to no noise, or `truncated`, down to the lowest level that the
+            objective trained, where the denoiser's estimate is the sample.
+        steps: The number of noise levels.
+        lr: The learning rate of the training.
+    """
+
+    objective: Objective = field(default_factory=AmbientTweedie)
+    sampling: Literal["full", "truncated"] = "full"
+    steps: int = 18
+    lr: float = 1e-3
+
+    needs_clean: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if self.steps < 2:
+            raise ValueError(f"steps must be >= 2, got {self.steps}")
+
+    def supports(self, corruption: Corruption, shape: tuple[int, ...]) -> str | None:
+        """What the objective supports; truncation needs a level to stop at."""
+        if reason := self.objective.supports(corruption):
+            return reason
+        if self.sampling == "truncated" and self.objective.lowest(corruption.sigma_y) == 0:
+            return "truncated sampling is full sampling here: the objective trains every noise level"
+        return None
+
+    def phases(self, setting: Setting) -> tuple[Teach, ...]:
+        """Phase I."""
+        return (teach(self.objective, setting, self.lr),)
+
+    def sampler(self, setting: Setting, corruption: Corruption) -> Heun:
+        """Heun's method."""
+        return Heun(self.objective, self.sampling, corruption.sigma_y, self.steps)
+
+    def expected(self, law: Any, corruption: Corruption) -> Any | None:
+        """The clean law, the noisy one or that of posterior means, by objective and sampling."""
+        if not denoising(corruption):
+            return None
+        lowest = self.objective.lowest(corruption.sigma_y)
+        if self.sampling == "truncated":
+            return PosteriorMean(law, lowest)
+        return law if lowest > 0 else law.noised(corruption.sigma_y)
+
+
+def teach(objective: Objective, setting: Setting, lr: float, *, needs_clean: bool = False) -> Teach:
+    """Phase I in a setting: equal for all methods with this objective, so that they share it."""
+    return Teach(objective, setting.network, setting.teacher_kimg, setting.batch, lr, needs_clean=needs_clean)

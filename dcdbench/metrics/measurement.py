@@ -1,0 +1,110 @@
+r"""Distances in the space of measurements: corrupted samples against held-out measurements.
+
+They need no clean data, so they may choose a checkpoint. Where every draw of A measures alike,
+the measurements `y` are compared. Where A is random, entries of two measurements need not
+mean the same, so what is compared is the pseudo-inverse $A^+ y$, which for masks is `y` filled with
+zeros: a signal, whose law is the same for samples and data if their own laws are. The
+converse holds only where the law of $(A, y)$ determines that of `x`: these scores are blind
+to what no measurement shows.
+"""
+
+from __future__ import annotations
+
+__all__ = ["MeasurementDistance", "measurement_distance"]
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from dcdbench.metrics import register
+from dcdbench.metrics.frechet import empirical_frechet
+from dcdbench.metrics.pairs import flat
+from dcdbench.metrics.sliced_w2 import directions, sliced_w2
+from dcdbench.problem import Corruption, Measurement, Reference
+from dcdbench.protocols import Operator
+
+
+def draws_alike(A: Operator, n: int) -> bool:
+    """Whether all `n` draws in `A` are the same operator."""
+    first, second = A[: n - 1].tensors(), A[1:].tensors()
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+def _comparable(m: Measurement, alike: bool) -> Tensor:
+    """Measurements as vectors `(n, d)` whose entries mean the same in every draw."""
+    return flat(m.y if alike or not m.A.linear else m.A.pinv(m.y))
+
+
+def _distances(
+    samples: Tensor,
+    held_out: Measurement,
+    corruption: Corruption,
+    rng: torch.Generator,
+    projections: int,
+    draws: int,
+) -> tuple[float, float]:
+    """Sliced W2 (root mean square) and Frechet distance (mean), over `draws` corruptions of the samples."""
+    samples = samples.detach()
+    held_out = held_out.to(samples.device, samples.dtype)
+    alike = draws_alike(held_out.A, len(held_out))
+    y = _comparable(held_out, alike)
+    theta = directions(projections, y.shape[1], rng)
+    fakes = [_comparable(corruption(samples, rng), alike) for _ in range(draws)]
+    sliced = sum(sliced_w2(fake, y, theta) ** 2 for fake in fakes) / draws
+    return sliced**0.5, sum(empirical_frechet(fake, y) for fake in fakes) / draws
+
+
+def measurement_distance(
+    samples: Tensor,
+    measurement: Measurement,
+    corruption: Corruption,
+    rng: torch.Generator,
+    *,
+    projections: int = 200,
+    draws: int = 2,
+) -> float:
+    """Sliced W2 between corrupted `samples`, `(n, *signal)`, and held-out measurements.
+
+    For choosing among checkpoints: give all of them the same `rng`, so that they share
+    the projections, the draws of A and the noise.
+    """
+    return _distances(samples, measurement, corruption, rng, projections, draws)[0]
+
+
+@register("measurement")
+@dataclass(frozen=True)
+class MeasurementDistance:
+    """Sliced W2 and Frechet distance between corrupted samples and the held-out measurements.
+
+    Args:
+        projections: How many directions for sliced W2.
+        draws: How often the samples are corrupted afresh; scores are averaged.
+    """
+
+    projections: int = 500
+    draws: int = 4
+
+    needs: ClassVar[str] = "measurements"
+    sampling_unit: ClassVar[str] = "corrupted samples and held-out measurements"
+    values: ClassVar[dict[str, tuple[str, str]]] = {
+        "measurement_sw2": ("lower", "measurement unit"),
+        "measurement_frechet": ("lower", "measurement unit^2"),
+    }
+
+    def __post_init__(self) -> None:
+        for name in ("projections", "draws"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+
+    def supports(self, reference: Reference) -> str | None:
+        """None, or the reason why the metric cannot be computed against this reference."""
+        return None if len(reference.test) > 1 else "needs held-out measurements, and there are none"
+
+    def __call__(self, samples: Tensor, reference: Reference, rng: torch.Generator) -> dict[str, float]:
+        """The scores of `samples`, `(n, *signal)`."""
+        sliced, frechet = _distances(
+            samples, reference.test, reference.corruption, rng, self.projections, self.draws
+        )
+        return {"measurement_sw2": sliced, "measurement_frechet": frechet}

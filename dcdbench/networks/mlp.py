@@ -1,0 +1,90 @@
+"""A residual multilayer perceptron on flattened signals."""
+
+from __future__ import annotations
+
+__all__ = ["MLP", "ResidualMLP"]
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from dcdbench.networks import register
+from dcdbench.networks.edm import seeded
+
+
+@register("mlp")
+@dataclass(frozen=True)
+class MLP:
+    """A residual multilayer perceptron on flattened signals.
+
+    Args:
+        width: The number of hidden units.
+        depth: The number of residual blocks, of two layers each.
+    """
+
+    width: int = 256
+    depth: int = 3
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.depth < 1:
+            raise ValueError(f"width and depth must be >= 1, got {self.width} and {self.depth}")
+
+    def build(self, shape: tuple[int, ...], condition_channels: int, rng: torch.Generator) -> ResidualMLP:
+        """A fresh network; the condition is flattened and appended to the input."""
+        condition = condition_channels * math.prod(shape[1:])
+        if len(shape) == 1 and condition_channels:
+            condition = shape[0]
+        return seeded(lambda: ResidualMLP(math.prod(shape), condition, self.width, self.depth), rng)
+
+
+class ResidualMLP(nn.Module):
+    """Blocks `h <- h + L2 silu(L1 h + E emb(c))` between two linear layers.
+
+    Args:
+        size: Numbers per signal.
+        condition: Numbers per condition.
+        width: Hidden units.
+        depth: Residual blocks.
+        frequencies: Fourier features of the noise level.
+    """
+
+    def __init__(self, size: int, condition: int, width: int, depth: int, frequencies: int = 16) -> None:
+        super().__init__()
+        self.register_buffer("frequencies", 2 ** torch.linspace(-1, 4, frequencies), persistent=False)
+        self.embed = nn.Linear(2 * frequencies, width)
+        self.first = nn.Linear(size + condition, width)
+        self.blocks = nn.ModuleList(Block(width) for _ in range(depth))
+        self.last = nn.Linear(width, size)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, x: Tensor, c: Tensor, condition: Tensor | None = None) -> Tensor:
+        """`(B, *)` to `(B, *)`, at `c`, `(B,)`, a transformed noise level."""
+        phase = c[:, None] * self.frequencies
+        emb = nn.functional.silu(self.embed(torch.cat([phase.cos(), phase.sin()], 1)))
+        flat = x.flatten(1)
+        if condition is not None:
+            flat = torch.cat([flat, condition.flatten(1)], 1)
+        h = self.first(flat)
+        for block in self.blocks:
+            h = block(h, emb)
+        return self.last(nn.functional.silu(h)).reshape(x.shape)
+
+
+class Block(nn.Module):
+    """A residual block of two layers, shifted by the embedding of the noise level."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.one = nn.Linear(width, width)
+        self.shift = nn.Linear(width, width, bias=False)
+        self.two = nn.Linear(width, width)
+        nn.init.zeros_(self.two.weight)
+        nn.init.zeros_(self.two.bias)
+
+    def forward(self, h: Tensor, emb: Tensor) -> Tensor:
+        """`(B, width)` to `(B, width)`."""
+        return h + self.two(nn.functional.silu(self.one(self.norm(h)) + self.shift(emb)))

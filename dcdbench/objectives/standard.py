@@ -1,0 +1,67 @@
+r"""The standard denoising objective, on measurements as they are.
+
+Elucidating the Design Space of Diffusion-Based Generative Models (Karras et al., 2022),
+https://arxiv.org/abs/2206.00364. On noisy `y` its minimiser is `E[y | y + sigma n]`: the teacher
+learns the law of the measurements, noise included.
+"""
+
+from __future__ import annotations
+
+__all__ = ["Standard"]
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from dcdbench.batch import expand, mean_per_sample, randn_like
+from dcdbench.diffusion import edm_weight, lognormal_levels
+from dcdbench.objectives import register
+from dcdbench.problem import Corruption, Fake, Measurement
+from dcdbench.protocols import Denoiser, View
+
+
+@register("standard")
+@dataclass(frozen=True)
+class Standard:
+    r"""`w(sigma) |D(y + sigma n, sigma) - y|^2`.
+
+    Args:
+        p_mean: The mean of `log sigma`.
+        p_std: The standard deviation of `log sigma`.
+    """
+
+    p_mean: float = -1.2
+    p_std: float = 1.2
+
+    conditional: ClassVar[bool] = False
+
+    def supports(self, corruption: Corruption) -> str | None:
+        """All but masks, whose zeros it would learn as if they were data."""
+        if corruption.operator.masks:
+            return "learns the zeros of unseen entries as data: needs an operator without masks"
+        return None
+
+    def draw(self, corruption: Corruption, shape: tuple[int, ...], n: int, rng: torch.Generator) -> None:
+        """Nothing: the denoiser is not conditioned on A."""
+        return None
+
+    def __call__(self, denoiser: Denoiser, m: Measurement, rng: torch.Generator) -> Tensor:
+        """The loss per sample, `(B,)`."""
+        sigma = lognormal_levels(len(m), self.p_mean, self.p_std, rng).to(m.y)
+        v = self.view(m, sigma, rng)
+        error = denoiser(v.x_t, v.sigma) - m.y
+        return edm_weight(sigma, denoiser.sigma_data) * mean_per_sample(error**2)
+
+    def view(self, m: Measurement, sigma: Tensor, rng: torch.Generator) -> View:
+        """`y + sigma n`."""
+        return View(m.y + expand(sigma, m.y) * randn_like(m.y, rng), sigma)
+
+    def signal(self, fake: Fake) -> Tensor:
+        """The measurement itself."""
+        return fake.y
+
+    def lowest(self, sigma_y: float) -> float:
+        """0: every level is trained."""
+        return 0.0

@@ -1,0 +1,122 @@
+"""The one training loop, and the one thing that changes while it runs: the `State`."""
+
+from __future__ import annotations
+
+__all__ = ["Diverged", "State", "adam", "average", "clip", "copy_of", "learning_rate", "train"]
+
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass, field
+from itertools import chain
+
+import torch
+from torch import Tensor, nn
+
+from dcdbench.problem import Problem
+from dcdbench.protocols import Phase
+from dcdbench.streams import Stream
+
+
+class Diverged(ArithmeticError):
+    """A loss that is not finite, or that has exploded: a result, not an error.
+
+    Args:
+        reason: What was seen.
+        address: The stream address of the step, which replays it from the state before it.
+    """
+
+    def __init__(self, reason: str, address: str) -> None:
+        self.reason, self.address = reason, address
+        super().__init__(f"{reason} (step {address})")
+
+
+@dataclass
+class State:
+    """What a training changes.
+
+    Args:
+        trained: The networks that are trained, by name.
+        averages: Their running averages, where one is kept.
+        frozen: Networks that are only evaluated.
+        optimizers: One optimizer for each trained network.
+        step: Steps taken.
+        nimg: Images that the first network was trained on.
+    """
+
+    trained: dict[str, nn.Module]
+    optimizers: dict[str, torch.optim.Adam]
+    averages: dict[str, nn.Module] = field(default_factory=dict)
+    frozen: dict[str, nn.Module] = field(default_factory=dict)
+    step: int = 0
+    nimg: int = 0
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that is needed to go on from here to the same bits, by name."""
+        named = {"counters": torch.tensor([self.step, self.nimg])}
+        for group in ("trained", "averages", "frozen"):
+            for name, net in getattr(self, group).items():
+                named |= {f"{group}/{name}/{k}": v for k, v in net.state_dict().items()}
+        for name, optimizer in self.optimizers.items():
+            for i, slots in optimizer.state_dict()["state"].items():
+                named |= {f"optimizers/{name}/{i}/{k}": v for k, v in slots.items()}
+        return named
+
+    def load(self, named: dict[str, Tensor]) -> None:
+        """Goes on from what `tensors` gave, in place."""
+        self.step, self.nimg = named["counters"].tolist()
+        for group in ("trained", "averages", "frozen"):
+            for name, net in getattr(self, group).items():
+                net.load_state_dict(_below(named, f"{group}/{name}/"))
+        for name, optimizer in self.optimizers.items():
+            slots: dict[int, dict[str, Tensor]] = {}
+            for key, value in _below(named, f"optimizers/{name}/").items():
+                i, slot = key.split("/")
+                slots.setdefault(int(i), {})[slot] = value
+            optimizer.load_state_dict(optimizer.state_dict() | {"state": slots})
+
+
+def _below(named: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in named.items() if k.startswith(prefix)}
+
+
+def train(phase: Phase, problem: Problem, state: State, stream: Stream) -> Iterator[dict[str, float]]:
+    """Trains for ever, yielding the statistics of each step; the caller stops, saves and evaluates.
+
+    Raises:
+        Diverged: When a phase finds that its loss is not finite or has exploded.
+    """
+    while True:
+        yield phase.step(state, problem, stream / state.step)
+
+
+def adam(net: nn.Module, lr: float, beta1: float) -> torch.optim.Adam:
+    """Adam, in one fused kernel."""
+    return torch.optim.Adam(net.parameters(), lr=lr, betas=(beta1, 0.999), fused=True)
+
+
+def clip(net: nn.Module, norm: float) -> float:
+    """Scales the gradients to at most `norm`; returns their norm before, which may not be finite."""
+    return float(nn.utils.clip_grad_norm_(net.parameters(), norm))
+
+
+def learning_rate(optimizer: torch.optim.Optimizer, lr: float, done: float, warmup: float, decay: float) -> None:
+    """Sets the rate at `done`, in [0, 1]: linear warm-up, constant, then linear to 0 over the last share `decay`."""
+    rate = min(1.0, done / warmup) if warmup > 0 else 1.0
+    if decay > 0:
+        rate = min(rate, (1 - done) / decay)
+    for group in optimizer.param_groups:
+        group["lr"] = lr * max(rate, 0.0)
+
+
+@torch.no_grad()
+def average(mean: nn.Module, net: nn.Module, batch: int, nimg: int, halflife: float, rampup: float = 0.05) -> None:
+    """Moves `mean` towards `net` with a half-life in images, shortened to `rampup * nimg` at the start (EDM)."""
+    half = min(halflife, max(nimg, 1) * rampup)
+    weight = 1 - 0.5 ** (batch / max(half, 1e-8))
+    old, new = (list(chain(m.parameters(), m.buffers())) for m in (mean, net))
+    torch._foreach_lerp_(old, new, weight)
+
+
+def copy_of(net: nn.Module, *, trained: bool) -> nn.Module:
+    """A copy of a network, with or without gradients for its parameters."""
+    return deepcopy(net).requires_grad_(trained)

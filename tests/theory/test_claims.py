@@ -1,0 +1,164 @@
+"""The claims come out as theory says, and the machinery that decides them can say no."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from dcdbench.analytic import Gaussian, kl_gaussian
+from theory import load_claims
+from theory.__main__ import main
+from theory.claim import Check, Claim, Control, Evidence, Verdict, decide, verdict
+from theory.distil import OBJECTIVES, distil, levels, objective, truncated, w2_squared
+from theory.spectra import gaussian, w2_spectra
+
+CLAIMS = load_claims()
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_claim_and_control_come_out_as_expected(name: str) -> None:
+    decision = decide(name, CLAIMS[name])
+    assert decision.as_expected
+    assert decision.trial.verdict != decision.control.verdict
+    for trial in (decision.trial, decision.control):
+        for check in trial.evidence.checks:
+            assert check.agrees, check
+
+
+def test_claims_are_stated() -> None:
+    assert {"low_rank_student", "noise_threshold", "aware_student", "misspecified_noise"} <= set(CLAIMS)
+    assert {"full_capacity_tie", "truncated_teacher"} <= set(CLAIMS)
+    for claim in CLAIMS.values():
+        assert claim.statement.endswith(".") and claim.metric
+        assert claim.mechanism in ("family", "awareness", "sampler", "none")
+
+
+def evidence(teacher: float, student: float, off: float = 0.0) -> Evidence:
+    return Evidence(Check("teacher", teacher, teacher), Check("student", student, student + off))
+
+
+@pytest.mark.parametrize(
+    ("teacher", "student", "off", "expected"),
+    [
+        (1.0, 0.5, 0.0, Verdict.HOLDS),
+        (1.0, 1.5, 0.0, Verdict.FAILS),
+        (1.0, 1.0, 0.0, Verdict.FAILS),  # a tie
+        (1.0, 0.995, 0.0, Verdict.FAILS),  # too small a gain
+        (1.0, 0.99 - 1e-8, 1e-7, Verdict.UNDECIDED),  # at the limit, up to the error
+        (1.0, 0.5, 1e-3, Verdict.UNDECIDED),  # computation and closed form disagree
+        (1.0, math.nan, 0.0, Verdict.UNDECIDED),
+        (1.0, math.inf, 0.0, Verdict.FAILS),
+        (math.inf, 1.0, 0.0, Verdict.HOLDS),
+        (math.inf, math.inf, 0.0, Verdict.UNDECIDED),
+    ],
+)
+def test_rule_of_decision(teacher: float, student: float, off: float, expected: Verdict) -> None:
+    assert verdict(evidence(teacher, student, off)) == expected
+
+
+def test_a_failed_side_check_leaves_a_claim_undecided() -> None:
+    assert verdict(replace(evidence(1.0, 0.5), others=(Check("threshold", 0.3, 1 / 3),))) == Verdict.UNDECIDED
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_objectives_vanish_only_at_the_teacher(name: str) -> None:
+    c, s = gaussian([2.0, 1.0, 0.5]).cov, gaussian([1.0, 1.0, 0.2], seed=1).cov
+    assert abs(objective(name, c, c).item()) < 1e-12 < objective(name, s, c).item()
+
+
+@pytest.mark.parametrize(("name", "swap"), [("reverse KL", False), ("forward KL", True)])
+def test_kl_objectives_are_those_of_the_analytic_laws(name: str, swap: bool) -> None:
+    s, c = gaussian([2.0, 0.3]), gaussian([1.0, 1.0], seed=1)
+    tau = levels()
+    values = []
+    for t in tau.sqrt().tolist():
+        p, q = s.noised(t), c.noised(t)
+        values.append(kl_gaussian(q, p) if swap else kl_gaussian(p, q))
+    mean = (tau * torch.tensor(values, dtype=torch.float64)).sum() / tau.sum()
+    assert objective(name, s.cov, c.cov).item() == pytest.approx(mean.item(), rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["reverse Fisher", "forward Fisher"])
+def test_fisher_objectives_are_means_of_squared_score_gaps(name: str) -> None:
+    s, c, t, n = gaussian([2.0, 0.3]), gaussian([1.0, 1.0], seed=1), 0.7, 200_000
+    under = s if name == "reverse Fisher" else c
+    x = under.noised(t).sample(n, torch.Generator().manual_seed(0))
+    squares = (s.score(x, t) - c.score(x, t)).square().sum(1)
+    noise = t**2 * torch.eye(2, dtype=torch.float64)
+    exact = OBJECTIVES[name](s.cov + noise, c.cov + noise)
+    assert abs((squares.mean() - exact) / squares.std() * n**0.5) < 4
+
+
+def test_student_is_the_minimum_not_a_start() -> None:
+    teacher = gaussian([3.0, 2.0, 1.0, 0.5])
+    best = distil(teacher, 2)
+    value = objective("reverse KL", best.cov, teacher.cov)
+    for seed in range(20):
+        u = torch.randn(4, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        assert objective("reverse KL", u @ u.mT, teacher.cov) > value
+    saddle = gaussian([3.0, 0.0, 1.0, 0.0]).cov  # keeps the first and third direction
+    assert objective("reverse KL", saddle, teacher.cov) > value
+
+
+def test_truncated_teacher_is_the_law_of_denoised_data() -> None:
+    clean, sigma, n = gaussian([2.0, 0.5]), 0.8, 100_000
+    law = truncated(clean, sigma)
+    assert w2_squared(law, clean) == pytest.approx(
+        w2_spectra([v**2 / (v + sigma**2) for v in (2.0, 0.5)], [2.0, 0.5])
+    )
+    y = clean.noised(sigma).sample(n, torch.Generator().manual_seed(0))
+    found = torch.cov(clean.denoise(y, sigma).mT)
+    assert ((found - law.cov).abs() < 5 * law.cov.trace() / n**0.5).all()
+
+
+def test_command_line_prints_every_claim_and_fails_on_surprises(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calm = Claim(
+        "s.",
+        "W2^2",
+        "none",
+        lambda: evidence(1, 1),
+        Verdict.FAILS,
+        Control("c", lambda: evidence(1, 0), Verdict.HOLDS),
+    )
+    for claim, code in (
+        (calm, 0),
+        (replace(calm, expects=Verdict.HOLDS), 4),
+        (replace(calm, control=replace(calm.control, expects=Verdict.FAILS)), 4),
+    ):
+        monkeypatch.setattr("theory.__main__.load_claims", lambda claim=claim: {"one": claim, "two": calm})
+        assert main([]) == code
+        assert ("expected" in capsys.readouterr().out) == (code == 4)
+    assert main(["--json", "two"]) == 0
+    (record,) = json.loads(capsys.readouterr().out)
+    assert record["verdict"] == "FAILS" and record["control"]["verdict"] == "HOLDS"
+    assert main(["three"]) == 2 and "three" in capsys.readouterr().err
+
+
+def test_infinite_distances_are_valid_json(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = Claim(
+        "s.",
+        "KL",
+        "none",
+        lambda: evidence(1, math.inf),
+        Verdict.FAILS,
+        Control("c", lambda: evidence(1, 0), Verdict.HOLDS),
+    )
+    monkeypatch.setattr("theory.__main__.load_claims", lambda: {"one": claim})
+    assert main(["--json"]) == 0
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail)[0]["student"] == "inf"
+
+
+def test_spectra_have_the_eigenvalues_they_were_given() -> None:
+    law = gaussian([3.0, 1.0, 0.0])
+    torch.testing.assert_close(
+        torch.linalg.eigvalsh(law.cov), torch.tensor([0.0, 1.0, 3.0], dtype=torch.float64)
+    )
+    assert isinstance(law, Gaussian) and not law.has_density

@@ -1,0 +1,24 @@
+"""Claims about distilling diffusion teachers that learned from corrupted data, decided by numbers.
+
+A file in `theory/claims/` defines one `CLAIM`, and is found by being there. `python -m theory`
+decides all of them. See `theory.claim` for what a claim consists of.
+"""
+
+from __future__ import annotations
+
+__all__ = ["load_claims"]
+
+import importlib
+import pkgutil
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from theory.claim import Claim
+
+
+def load_claims() -> dict[str, Claim]:
+    """All claims by name; the name is that of the file."""
+    from theory import claims
+
+    names = sorted(module.name for module in pkgutil.iter_modules(claims.__path__))
+    return {name: importlib.import_module(f"{claims.__name__}.{name}").CLAIM for name in names}

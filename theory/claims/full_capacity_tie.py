@@ -1,0 +1,42 @@
+r"""No free lunch: an unaware student whose family holds the teacher's law equals its teacher.
+
+All four objectives vanish there and nowhere else, so that distillation as such changes nothing.
+"""
+
+from __future__ import annotations
+
+from theory.claim import Check, Claim, Control, Evidence, Verdict
+from theory.distil import OBJECTIVES, distil, w2_squared
+from theory.spectra import gaussian, w2_spectra
+
+NOISE = 0.5
+SPECTRUM = [2.0, 1.0, 0.3, 0.05]
+
+
+def evidence(rank: int) -> Evidence:
+    """Teacher T-Y against unaware students of a rank."""
+    noisy_spectrum = [value + NOISE for value in SPECTRUM]
+    clean = gaussian(SPECTRUM)
+    teacher = clean.noised(NOISE**0.5)
+    ideal = noisy_spectrum[:rank] + [0.0] * (len(SPECTRUM) - rank)
+    students = {name: distil(teacher, rank, name) for name in OBJECTIVES}
+    closed = w2_spectra(ideal, SPECTRUM)
+    checks = [Check(f"student by {name}", w2_squared(law, clean), closed) for name, law in students.items()]
+    apart = Check(
+        "student to teacher", w2_squared(students["reverse KL"], teacher), w2_spectra(ideal, noisy_spectrum)
+    )
+    return Evidence(
+        Check("teacher", w2_squared(teacher, clean), w2_spectra(noisy_spectrum, SPECTRUM)),
+        checks[0],
+        (*checks[1:], apart),
+    )
+
+
+CLAIM = Claim(
+    statement="Any spectrum, sampler of y's law: the unaware student of full rank is nearer.",
+    metric="W2^2",
+    mechanism="none",
+    evidence=lambda: evidence(len(SPECTRUM)),
+    expects=Verdict.FAILS,
+    control=Control("a rank that drops only variances below sigma^2/3", lambda: evidence(3), Verdict.HOLDS),
+)

@@ -1,0 +1,133 @@
+r"""Distillation between centred Gaussians: the student is found by minimising the objective.
+
+A linear generator $G(z) = Uz$, with `U` of shape `(d, k)`, has covariance $S = UU^T$. Its law and
+the teacher's, $N(0, C)$, are compared at noise variances $\tau$. An aware student is
+corrupted again before it is compared, so its covariance there is $S + \hat\sigma^2 I + \tau I$.
+"""
+
+from __future__ import annotations
+
+__all__ = ["OBJECTIVES", "distil", "levels", "objective", "truncated", "w2_squared"]
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from dcdbench.analytic import Gaussian, Law, frechet
+
+LEVELS = (0.05, 20.0)  # of tau; above zero, where a student of low rank would cost infinitely much
+NODES = 12
+STARTS = 2  # saddles are strict, so one generic start would do; the second is for certainty
+STEPS = 2000
+
+Divergence = Callable[[Tensor, Tensor], Tensor]
+
+
+def _trace(a: Tensor) -> Tensor:
+    return a.diagonal(dim1=-2, dim2=-1).sum(-1)
+
+
+def reverse_kl(s: Tensor, c: Tensor) -> Tensor:
+    """KL(student || teacher) for covariances `(T, d, d)`: the objective of DMD."""
+    ratio = torch.linalg.solve(c, s)
+    return 0.5 * (_trace(ratio) - s.shape[-1] - torch.logdet(s) + torch.logdet(c))
+
+
+def forward_kl(s: Tensor, c: Tensor) -> Tensor:
+    """KL(teacher || student)."""
+    return reverse_kl(c, s)
+
+
+def reverse_fisher(s: Tensor, c: Tensor) -> Tensor:
+    """The Fisher divergence under the student's law: the population objective of SiD."""
+    gap = torch.linalg.inv(s) - torch.linalg.inv(c)
+    return _trace(gap @ s @ gap)
+
+
+def forward_fisher(s: Tensor, c: Tensor) -> Tensor:
+    """The Fisher divergence under the teacher's law."""
+    return reverse_fisher(c, s)
+
+
+OBJECTIVES: dict[str, Divergence] = {
+    "reverse KL": reverse_kl,
+    "reverse Fisher": reverse_fisher,
+    "forward KL": forward_kl,
+    "forward Fisher": forward_fisher,
+}
+
+
+def levels() -> Tensor:
+    """The noise variances at which laws are compared, geometric, `(NODES,)`."""
+    low, high = LEVELS
+    return torch.logspace(math.log10(low), math.log10(high), NODES, dtype=torch.float64)
+
+
+def objective(name: str, s: Tensor, c: Tensor) -> Tensor:
+    r"""$\int D(S + \tau I, C + \tau I) d\tau$ over `LEVELS`, for covariances `s` and `c`, `(d, d)`."""
+    tau = levels()
+    noise = tau[:, None, None] * torch.eye(len(s), dtype=torch.float64)
+    return (tau * OBJECTIVES[name](s + noise, c + noise)).sum() / tau.sum()
+
+
+def distil(
+    teacher: Gaussian, rank: int, name: str = "reverse KL", *, aware: float = 0.0, seed: int = 0
+) -> Gaussian:
+    """The linear student of `teacher` that minimises an objective, over all factors `U`, `(d, rank)`.
+
+    Args:
+        teacher: The law whose scores are distilled.
+        rank: The columns of `U`.
+        name: One of `OBJECTIVES`.
+        aware: The noise variance that is added to the student's output; 0 for an unaware student.
+        seed: Of the starts.
+    """
+    rng = torch.Generator().manual_seed(seed)
+    d = teacher.dim
+    added = aware * torch.eye(d, dtype=torch.float64)
+
+    def loss(u: Tensor) -> Tensor:
+        return objective(name, u @ u.mT + added, teacher.cov)
+
+    starts = [torch.randn(d, rank, generator=rng, dtype=torch.float64) for _ in range(STARTS)]
+    ends = [_minimise(loss, start) for start in starts]
+    best = min(ends, key=lambda u: loss(u).item())
+    return Gaussian.from_factor(torch.zeros(d), best)
+
+
+def _minimise(loss: Callable[[Tensor], Tensor], start: Tensor) -> Tensor:
+    u = start.clone().requires_grad_()
+    solver = torch.optim.LBFGS(
+        [u],
+        max_iter=STEPS,
+        max_eval=2 * STEPS,
+        tolerance_grad=1e-11,
+        tolerance_change=0.0,
+        history_size=50,
+        line_search_fn="strong_wolfe",
+    )
+
+    def closure() -> Tensor:
+        solver.zero_grad()
+        value = loss(u)
+        value.backward()
+        return value
+
+    solver.step(closure)
+    return u.detach()
+
+
+def truncated(clean: Gaussian, sigma: float) -> Gaussian:
+    """The law of `E[x | x + sigma n]`: what a Tweedie teacher samples that stops at the data's noise."""
+    origin = torch.zeros(1, clean.dim, dtype=torch.float64)
+    basis = torch.eye(clean.dim, dtype=torch.float64)
+    offset = clean.denoise(origin, sigma)
+    gain = (clean.denoise(basis, sigma) - offset).mT
+    return clean.noised(sigma).affine(gain, offset[0])
+
+
+def w2_squared(law: Law, clean: Gaussian) -> float:
+    """The squared W2 distance of Gaussians, which is the Frechet distance."""
+    return frechet(law, clean)
