@@ -7,6 +7,7 @@ __all__ = ["VERBS", "cli", "main"]
 import difflib
 import importlib
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -60,25 +61,41 @@ class Verbs(click.Group):
         with formatter.section("Verbs"):
             formatter.write_dl(list(VERBS.items()))
 
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(  # type: ignore[override]
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
         """Runs a verb and exits by the conventions: 130 when interrupted, an error's `exit_code`.
 
         An integer that a verb returns is the exit code.
         """
+        extra |= {"standalone_mode": False}
         if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **extra)
+            return super().main(args, prog_name, **extra)
         try:
-            code = super().main(*args, standalone_mode=False, color=_color(), **extra)
+            code = super().main(args, prog_name, color=_color(), **extra)
         except click.Abort:
             code = 130
         except click.ClickException as error:
             error.show()
             code = error.exit_code
         except Exception as error:
-            if not isinstance(code := getattr(error, "exit_code", None), int):
+            if (code := _exit_code(error)) is None:
                 raise
             click.echo(str(error), err=True)
         raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _exit_code(error: Exception) -> int | None:
+    """The exit code of an error that is told in one message; None for one that is a bug."""
+    from dcdbench.harness.errors import PluginError, StaleCode, StoreError
+
+    told = {PluginError: 2, StoreError: 1, StaleCode: 1}
+    own = getattr(error, "exit_code", None)
+    return own if isinstance(own, int) else told.get(type(error))
 
 
 def _color() -> bool | None:

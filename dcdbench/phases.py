@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Distil", "Teach", "adds_noise", "on_clean", "rebuild"]
+__all__ = ["Distil", "Teach", "denoiser_for", "on_clean", "rebuild"]
 
 import math
 from dataclasses import dataclass, replace
@@ -97,7 +97,7 @@ class Distil:
         critic_steps: Steps of the critic per step of the generator.
         start: Generator and critic start from the `teacher`'s weights or from `random` ones.
         sigma_init: The noise level at which the network serves as a generator.
-        noise: Whether the generator's step adds measurement noise to the fakes; None for `adds_noise`.
+        noise: Whether the generator's step adds measurement noise to the fakes.
         halflife_kimg: That of the running average of the generator, which is the result.
         clip: The largest norm of the gradients.
     """
@@ -113,7 +113,7 @@ class Distil:
     critic_steps: int = 1
     start: Literal["teacher", "random"] = "teacher"
     sigma_init: float = 2.5
-    noise: bool | None = None
+    noise: bool = False
     halflife_kimg: float = 20.0
     clip: float = 1.0
 
@@ -166,8 +166,7 @@ class Distil:
     def _generator_step(self, state: State, problem: Problem, stream: Stream) -> dict[str, float]:
         rng = stream.rng(problem.train.y.device)
         generator, optimizer = state.trained["generator"], state.optimizers["generator"]
-        noise = adds_noise(self.noise, self.objective, problem.corruption.sigma_y)
-        fake = problem.corruption.fake(self._generate(state, problem, rng), rng, noise=noise)
+        fake = problem.corruption.fake(self._generate(state, problem, rng), rng, noise=self.noise)
         width = checked(self._width(fake.y.detach(), generator, problem), TOO_WIDE, "the fakes' width", stream)
         teacher, critic = state.frozen["teacher"], state.trained["critic"].requires_grad_(False)
         sigma_y = problem.corruption.sigma_y
@@ -199,15 +198,6 @@ class Distil:
     def preview(self, sigma_y: float) -> OneStep:
         """The sampler by which checkpoints are compared."""
         return OneStep(self.objective, self.sigma_init)
-
-
-def adds_noise(noise: bool | None, objective: Objective, sigma_y: float) -> bool:
-    """Whether fakes carry measurement noise in the generator's step.
-
-    Unless said, they do where the objective takes the noise for a part of the data, since
-    fakes without it could be told from data by that alone.
-    """
-    return (objective.lowest(sigma_y) == 0 and sigma_y > 0) if noise is None else noise
 
 
 def on_clean(problem: Problem, x: Tensor) -> Problem:

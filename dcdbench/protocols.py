@@ -244,8 +244,9 @@ class Metric(Protocol):
 
 @dataclass(frozen=True)
 class Setting:
-    """What a task gives to every method alike: the architecture and the budgets."""
+    """What a task gives to every method alike: the corruption, the architecture and the budgets."""
 
+    corruption: Corruption
     network: Network
     teacher_kimg: float  # thousands of images that phase I trains on
     student_kimg: float  # thousands of images that phase II trains on
@@ -312,7 +313,7 @@ class Method(Protocol):
         """The trainings, in order; each starts from the one before."""
         ...
 
-    def sampler(self, setting: Setting, corruption: Corruption) -> Sampler:
+    def sampler(self, setting: Setting) -> Sampler:
         """How the result is sampled."""
         ...
 

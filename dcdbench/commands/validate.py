@@ -46,8 +46,8 @@ def command(
 
 
 def _size(suite: Suite) -> str:
-    counts = {"task": suite.tasks, "method": suite.methods, "seed": suite.seeds}
-    parts = [f"{len(members)} {name}{'s' * (len(members) != 1)}" for name, members in counts.items()]
+    counts = {"task": len(suite.tasks), "method": len(suite.methods), "seed": len(suite.seeds)}
+    parts = [f"{count} {name}{'s' * (count != 1)}" for name, count in counts.items()]
     return f"{' x '.join(parts)} = {suite.cells} cells"
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["Broken", "Case", "Shape", "close", "require"]
+__all__ = ["Broken", "Case", "Shape", "close", "global_state", "require"]
 
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -82,3 +86,11 @@ def require(condition: bool, message: str) -> None:
         raise Broken(message)
 
 
+@contextmanager
+def global_state() -> Iterator[None]:
+    """Puts the global generators back, whatever a component did to them."""
+    kept, kept_numpy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[]):
+        yield
+    random.setstate(kept)
+    np.random.set_state(kept_numpy)

@@ -8,12 +8,14 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dcdbench.harness.mistakes import Keys
+from dcdbench.harness.mistakes import ABSENT, Keys
 from dcdbench.harness.resolve import Desk
 
 
 def expand_grids(desk: Desk, keys: Keys, members: Mapping[str, Any]) -> dict[str, Any]:
     """Replaces each member that has grids by its variants, one for each combination of values.
+
+    A member whose grid is broken becomes `ABSENT`, so that its name is still known.
 
     Args:
         desk: Told of mistakes, and of where each variant's values stand in the file.
@@ -22,9 +24,10 @@ def expand_grids(desk: Desk, keys: Keys, members: Mapping[str, Any]) -> dict[str
     """
     result: dict[str, Any] = {}
     for name, spec in members.items():
-        axes = [
-            axis for axis in _axes(spec, ()) if _sound(desk, (*keys, name, *axis), _at(spec, axis)["grid"])
-        ]
+        axes = list(_axes(spec, ()))
+        if not all([_sound(desk, (*keys, name, *axis), _at(spec, axis)["grid"]) for axis in axes]):
+            result[name] = ABSENT
+            continue
         for choice in itertools.product(*(range(len(_at(spec, axis)["grid"])) for axis in axes)):
             label, variant = name, spec
             for axis, i in zip(axes, choice, strict=True):
@@ -66,7 +69,7 @@ def _at(spec: Any, keys: Keys) -> Any:
 def _replaced(spec: Any, keys: Keys, value: Any) -> Any:
     if not keys:
         return value
-    copy = list(spec) if isinstance(spec, list) else dict(spec)
+    copy: Any = list(spec) if isinstance(spec, list) else dict(spec)
     copy[keys[0]] = _replaced(spec[keys[0]], keys[1:], value)
     return copy
 

@@ -17,10 +17,10 @@ from dcdbench.harness.table import NA, Entry, Table, Tables, amount, estimate
 ARROWS = {"lower": " ↓", "higher": " ↑", "neither": ""}
 COSTS = {
     "nfe": "NFE",
-    "ms_per_sample": "ms per sample",
-    "train_seconds": "training s",
-    "train_seconds_total": "with parents s",
-    "train_gflops": "training GFLOPs",
+    "ms_per_sample": "ms/sample",
+    "train_seconds": "train s",
+    "train_seconds_total": "all train s",
+    "train_gflops": "GFLOPs",
     "peak_mb": "peak MB",
 }
 Column = tuple[str, dict[str, Entry]]
@@ -150,7 +150,9 @@ def _costs(s: Standing) -> Table | None:
         columns.append(("speed-up", speed))
     if not columns:
         return None
-    caption = "Speed-up: the teacher's ms per sample over the student's, seed by seed." if speed else ""
+    caption = "Train s and GFLOPs: of the last phase; all train s: of all phases."
+    if speed:
+        caption += " Speed-up: the teacher's ms/sample over the student's."
     rows = tuple(_row(_label(s, m), m, columns) for m in s.methods if s.done(m))
     return Table(f"{s.task}: cost", caption, ("method", *(name for name, _ in columns)), rows, notes)
 

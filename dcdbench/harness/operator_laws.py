@@ -5,8 +5,7 @@ from __future__ import annotations
 __all__ = ["GENERAL", "LINEAR"]
 
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dcdbench.harness.case import Case, close, require
+from dcdbench.harness.case import Case, close, global_state, require
 from dcdbench.protocols import Operator
 
 Z = 6.0  # Monte Carlo: standard errors from the law, which chance exceeds once in 5e8
@@ -116,7 +115,7 @@ def slicing(case: Case) -> float:
     A, x = case.draw(), case.signal()
     y = A(x)
     odd = torch.arange(case.n) % 2 == 1
-    indices = {
+    indices: dict[str, Any] = {
         "1:": slice(1, None),
         "::2": slice(None, None, 2),
         "[2, 0, 2]": torch.tensor([2, 0, 2]),
@@ -143,7 +142,7 @@ def batch_independence(case: Case) -> float:
 
 def determinism(case: Case) -> float:
     """The same address gives the same draws, and a call gives the same result again."""
-    with _global_state():
+    with global_state():
         first, x = case.draw(), case.signal()
         y = first(x)
         torch.manual_seed(case.seed + 1)
@@ -159,7 +158,7 @@ def determinism(case: Case) -> float:
 
 def no_global_randomness(case: Case) -> float:
     """Nothing touches the global generators of torch, NumPy and Python."""
-    with _global_state():
+    with global_state():
         before = _states()
         A, x, y = case.draw(), case.signal(), case.measured()
         A(x), A.restrict(y), A.further(0.5, case.stream.rng())
@@ -178,16 +177,6 @@ def _states() -> dict[str, Any]:
         "numpy": (numpy_state[1].tolist(), numpy_state[2]),  # type: ignore[index, union-attr]
         "random": random.getstate(),
     }
-
-
-@contextmanager
-def _global_state() -> Iterator[None]:
-    """Puts the global generators back, whatever a component did to them."""
-    kept, kept_numpy = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices=[]):
-        yield
-    random.setstate(kept)
-    np.random.set_state(kept_numpy)
 
 
 def dtypes(case: Case) -> float:

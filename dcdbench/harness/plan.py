@@ -112,11 +112,12 @@ class _Builder:
         reason = _unsupported(task, method, corruption)
         if reason:
             return Cell(task.name, name, seed, reason, marks)
-        setting = Setting(task.network, task.budget.teacher_kimg, task.budget.student_kimg, task.budget.batch)
+        budget = task.budget
+        setting = Setting(corruption, task.network, budget.teacher_kimg, budget.student_kimg, budget.batch)
         made = _CellBuilder(self, task, name, seed)
         made.base()
         trained = tuple(made.train(method.phases(setting)))
-        made.score(method, method.phases(setting), method.sampler(setting, corruption), trained)
+        made.score(method, method.phases(setting), method.sampler(setting), trained)
         return Cell(task.name, name, seed, "", marks, made.keys, trained)
 
     def add(self, stage: Stage) -> str:
@@ -157,7 +158,7 @@ class _CellBuilder:
             parents = self.parents("measurement", **before)
             if phase.needs_clean:
                 parents |= self.parents("data")
-            spec = self.corruption() | {"phase": phase, "checkpoints": CHECKPOINTS, "device": self.plan.device}
+            spec = self.seen() | {"phase": phase, "checkpoints": CHECKPOINTS}
             key = self.stage(phase.kind, "training", parents, False, **spec)
             before = {"trained": key}
             yield key
@@ -165,11 +166,14 @@ class _CellBuilder:
     def corruption(self) -> dict[str, Any]:
         return {"operator": self.task.operator, "sigma_y": self.task.sigma_y}
 
+    def seen(self) -> dict[str, Any]:
+        return self.corruption() | {"shape": tuple(self.task.data.shape()), "device": self.plan.device}
+
     def score(self, method: Method, phases: tuple[Any, ...], sampler: Any, trained: tuple[str, ...]) -> None:
         """Samples and their scores; with them the floor, and what theory expects."""
         last = {"trained": trained[-1]} if trained else {}
         phase = phases[-1] if phases else None
-        spec = self.corruption() | {"sampler": sampler, "phase": phase, "device": self.plan.device}
+        spec = self.seen() | {"sampler": sampler, "phase": phase}
         self.keys["samples"] = self.stage("samples", "samples", self.parents("measurement", **last), False, **spec)
         previewed = phase is not None and sampler == phase.preview(self.task.sigma_y)
         regret = self.plan.suite.primary if previewed else ()

@@ -50,7 +50,7 @@ class Store:
 
     def check_writable(self) -> None:
         """Raises `StoreError` where the store cannot be written to."""
-        path = self.root / ".probe"
+        path = self.root / "probe"
         with guard(path):
             self.root.mkdir(parents=True, exist_ok=True)
             files.replace(path, bytes(4096))
@@ -58,8 +58,7 @@ class Store:
 
     def keys(self, kind: str | None = None) -> Iterator[str]:
         """The keys of all stages, or of those of one kind, sorted."""
-        kinds = [kind] if kind else sorted(set(_listed(self.root)) - _OWN)
-        for name in kinds:
+        for name in [kind] if kind else self._kinds():
             yield from (key for key in sorted(_listed(self.root / name)) if key.startswith(f"{name}-"))
 
     def get(self, key: str) -> Record | None:
@@ -191,6 +190,10 @@ class Store:
         """The names of the suites whose last plan is known."""
         names = _listed(self.root / "runs")
         return sorted(n.removesuffix(".json") for n in names if n.endswith(".json") and n[0] != ".")
+
+    def _kinds(self) -> list[str]:
+        names = sorted(set(_listed(self.root)) - _OWN)
+        return [name for name in names if os.path.isdir(self.root / name)]
 
     def _failure(self, key: str) -> Failure | None:
         raw = read(f"{self.root}/failures/{key}.json")

@@ -10,7 +10,7 @@ from typing import Any
 
 from dcdbench.harness import yamlfile
 from dcdbench.harness.grid import expand_grids
-from dcdbench.harness.mistakes import Keys, Mistake, SuiteError
+from dcdbench.harness.mistakes import ABSENT, Keys, Mistake, SuiteError
 from dcdbench.harness.resolve import Desk, component, fields_of, plain, record
 from dcdbench.harness.suite import Claim, Suite, Task, matching
 
@@ -136,13 +136,13 @@ class _Builder:
         given = self.top.get(section)
         if not isinstance(given, dict) or not given:
             message = f"a suite needs {section}: a mapping from names to specs, with at least one"
-            self.desk.wrong((section,), message, *([given] if section in self.top else []))
+            self.desk.wrong((section,), message, self.top.get(section, ABSENT))
             return {}
         for name in given:
             if not name.strip() or set(name) & set("/[]*?"):
                 self.desk.wrong((section, name), "a name is a text without any of / [ ] * ?")
         specs = expand_grids(self.desk, (section,), given)
-        return {name: make((section, name), spec) for name, spec in specs.items()}
+        return {name: None if spec is ABSENT else make((section, name), spec) for name, spec in specs.items()}
 
     def task(self, keys: Keys, spec: Any) -> Task | None:
         if not isinstance(spec, Mapping):
@@ -171,7 +171,7 @@ class _Builder:
         given = self.top.get("metrics")
         if not isinstance(given, list) or not given:
             message = "a suite needs metrics: a list of names or {name: {field: value}}, at least one"
-            self.desk.wrong(("metrics",), message, *([given] if "metrics" in self.top else []))
+            self.desk.wrong(("metrics",), message, self.top.get("metrics", ABSENT))
             return {}
         made: dict[str, Any] = {}
         for i, spec in enumerate(given):
@@ -179,7 +179,8 @@ class _Builder:
             name = next(iter(spec), "") if isinstance(spec, dict) else str(spec)
             if name in made:
                 self.desk.wrong(("metrics", i), "the metric stands twice", name)
-            for value in set(_values({name: metric})) & set(_values(made)) - {name}:
+                continue
+            for value in set(_values({name: metric})) & set(_values(made)):
                 self.desk.wrong(("metrics", i), "another metric gives a value of this name too", value)
             made[name] = metric
         return made

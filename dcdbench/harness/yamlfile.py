@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["Document", "parse", "read", "value_of"]
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ _Loader.add_implicit_resolver(
 _Loader.add_implicit_resolver(_TAG + "null", re.compile(r"(?:~|null|Null|NULL|)\Z"), ["~", "n", "N", ""])
 _Loader.add_implicit_resolver(_TAG + "merge", re.compile(r"<<\Z"), ["<"])
 
-_SCALARS = {
+_SCALARS: dict[str, Callable[[str], Any]] = {
     _TAG + "int": int,
     _TAG + "float": lambda text: float(text.replace(".inf", "inf").replace(".nan", "nan")),
     _TAG + "bool": lambda text: text.lower() == "true",

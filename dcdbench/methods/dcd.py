@@ -13,10 +13,10 @@ from typing import Any, ClassVar, Literal
 
 from dcdbench.distillers.sid import SiD
 from dcdbench.methods import register
+from dcdbench.methods.choice import fitting
 from dcdbench.methods.ideal import denoising
 from dcdbench.methods.teacher import teach
-from dcdbench.objectives.ambient_tweedie import AmbientTweedie
-from dcdbench.phases import Distil, Teach, adds_noise
+from dcdbench.phases import Distil, Teach
 from dcdbench.problem import Corruption
 from dcdbench.protocols import Distiller, Objective, Setting
 from dcdbench.samplers import OneStep
@@ -28,7 +28,8 @@ class DCD:
     """Phase I teaches a diffusion model; phase II distils it through the operator.
 
     Args:
-        objective: The loss of the teacher, and of the critic on re-corrupted fakes.
+        objective: The loss of the teacher, and of the critic on re-corrupted fakes; None for the
+            one that fits the corruption.
         distiller: The generator's loss.
         teacher_lr: The teacher's learning rate, as in the method `teacher`.
         lr: The generator's learning rate.
@@ -40,7 +41,7 @@ class DCD:
             what the objective needs: yes where it models the noise as part of the data.
     """
 
-    objective: Objective = field(default_factory=AmbientTweedie)
+    objective: Objective | None = None
     distiller: Distiller = field(default_factory=SiD)
     teacher_lr: float = 1e-3
     lr: float = 3e-4
@@ -60,15 +61,18 @@ class DCD:
 
     def supports(self, corruption: Corruption, shape: tuple[int, ...]) -> str | None:
         """What objective and distiller support."""
-        reason = self.objective.supports(corruption) or self.distiller.supports(self.objective, corruption)
-        if reason is None and self._noise(corruption.sigma_y) and self._below(corruption.sigma_y):
+        objective = fitting(self.objective, corruption)
+        reason = objective.supports(corruption) or self.distiller.supports(objective, corruption)
+        lowest = objective.lowest(corruption.sigma_y if self._noise(corruption) else 0.0)
+        if reason is None and lowest > 0 and getattr(self.distiller, "levels", "above") == "below":
             return "noisy fakes cannot be seen below sigma_y: choose noise: false, or levels: above"
         return reason
 
     def phases(self, setting: Setting) -> tuple[Teach | Distil, ...]:
         """Phase I, shared with the method `teacher`, then phase II."""
+        objective = fitting(self.objective, setting.corruption)
         distil = Distil(
-            self.objective,
+            objective,
             self.distiller,
             setting.network,
             setting.student_kimg,
@@ -78,23 +82,23 @@ class DCD:
             critic_steps=self.critic_steps,
             start=self.start,
             sigma_init=self.sigma_init,
-            noise=self.noise,
+            noise=self._noise(setting.corruption),
         )
-        return (teach(self.objective, setting, self.teacher_lr), distil)
+        return (teach(objective, setting, self.teacher_lr), distil)
 
-    def sampler(self, setting: Setting, corruption: Corruption) -> OneStep:
+    def sampler(self, setting: Setting) -> OneStep:
         """One call of the generator."""
-        return OneStep(self.objective, self.sigma_init)
+        return OneStep(fitting(self.objective, setting.corruption), self.sigma_init)
 
     def expected(self, law: Any, corruption: Corruption) -> Any | None:
         """The clean law if phase II knows of the noise (at full capacity), else the noisy one."""
         if not denoising(corruption):
             return None
-        aware = self.objective.lowest(corruption.sigma_y) > 0 or self._noise(corruption.sigma_y)
+        aware = self._noise(corruption) or fitting(self.objective, corruption).lowest(corruption.sigma_y) > 0
         return law if aware else law.noised(corruption.sigma_y)
 
-    def _noise(self, sigma_y: float) -> bool:
-        return adds_noise(self.noise, self.objective, sigma_y)
-
-    def _below(self, sigma_y: float) -> bool:
-        return self.objective.lowest(sigma_y) > 0 and getattr(self.distiller, "levels", "above") == "below"
+    def _noise(self, corruption: Corruption) -> bool:
+        """Fakes carry noise where the objective takes noise for a part of the data, unless said otherwise."""
+        if self.noise is not None or corruption.sigma_y == 0:
+            return bool(self.noise) and corruption.sigma_y > 0
+        return fitting(self.objective, corruption).lowest(corruption.sigma_y) == 0

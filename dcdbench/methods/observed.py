@@ -31,7 +31,7 @@ class NoModel:
         """None."""
         return ()
 
-    def sampler(self, setting: Setting, corruption: Corruption) -> Observed:
+    def sampler(self, setting: Setting) -> Observed:
         """The measurements."""
         return Observed()
 

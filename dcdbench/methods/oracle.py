@@ -39,7 +39,7 @@ class Oracle:
         """Phase I on clean data."""
         return (teach(Standard(), setting, self.lr, needs_clean=True),)
 
-    def sampler(self, setting: Setting, corruption: Corruption) -> Heun:
+    def sampler(self, setting: Setting) -> Heun:
         """Heun's method, down to no noise."""
         return Heun(Standard(), "full", 0.0, self.steps)
 

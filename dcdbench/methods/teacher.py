@@ -4,12 +4,12 @@ from __future__ import annotations
 
 __all__ = ["Teacher"]
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from dcdbench.methods import register
+from dcdbench.methods.choice import fitting
 from dcdbench.methods.ideal import PosteriorMean, denoising
-from dcdbench.objectives.ambient_tweedie import AmbientTweedie
 from dcdbench.phases import Teach
 from dcdbench.problem import Corruption
 from dcdbench.protocols import Objective, Setting
@@ -22,14 +22,14 @@ class Teacher:
     """A corruption-aware diffusion model, sampled by Heun's method.
 
     Args:
-        objective: The loss of the training.
+        objective: The loss of the training; None for the one that fits the corruption.
         sampling: `full`, down to no noise, or `truncated`, down to the lowest level that the
             objective trained, where the denoiser's estimate is the sample.
         steps: The number of noise levels.
         lr: The learning rate of the training.
     """
 
-    objective: Objective = field(default_factory=AmbientTweedie)
+    objective: Objective | None = None
     sampling: Literal["full", "truncated"] = "full"
     steps: int = 18
     lr: float = 1e-3
@@ -42,25 +42,27 @@ class Teacher:
 
     def supports(self, corruption: Corruption, shape: tuple[int, ...]) -> str | None:
         """What the objective supports; truncation needs a level to stop at."""
-        if reason := self.objective.supports(corruption):
+        objective = fitting(self.objective, corruption)
+        if reason := objective.supports(corruption):
             return reason
-        if self.sampling == "truncated" and self.objective.lowest(corruption.sigma_y) == 0:
+        if self.sampling == "truncated" and objective.lowest(corruption.sigma_y) == 0:
             return "truncated sampling is full sampling here: the objective trains every noise level"
         return None
 
     def phases(self, setting: Setting) -> tuple[Teach, ...]:
         """Phase I."""
-        return (teach(self.objective, setting, self.lr),)
+        return (teach(fitting(self.objective, setting.corruption), setting, self.lr),)
 
-    def sampler(self, setting: Setting, corruption: Corruption) -> Heun:
+    def sampler(self, setting: Setting) -> Heun:
         """Heun's method."""
-        return Heun(self.objective, self.sampling, corruption.sigma_y, self.steps)
+        objective = fitting(self.objective, setting.corruption)
+        return Heun(objective, self.sampling, setting.corruption.sigma_y, self.steps)
 
     def expected(self, law: Any, corruption: Corruption) -> Any | None:
         """The clean law, the noisy one or that of posterior means, by objective and sampling."""
         if not denoising(corruption):
             return None
-        lowest = self.objective.lowest(corruption.sigma_y)
+        lowest = fitting(self.objective, corruption).lowest(corruption.sigma_y)
         if self.sampling == "truncated":
             return PosteriorMean(law, lowest)
         return law if lowest > 0 else law.noised(corruption.sigma_y)

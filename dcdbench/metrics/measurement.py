@@ -67,8 +67,8 @@ def measurement_distance(
 ) -> float:
     """Sliced W2 between corrupted `samples`, `(n, *signal)`, and held-out measurements.
 
-    For choosing among checkpoints: give all of them the same `rng`, so that they share
-    the projections, the draws of A and the noise.
+    For choosing among checkpoints: give each a generator at the same address, so that they
+    share the projections, the draws of A and the noise.
     """
     return _distances(samples, measurement, corruption, rng, projections, draws)[0]
 

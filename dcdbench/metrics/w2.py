@@ -8,6 +8,7 @@ from __future__ import annotations
 
 __all__ = ["W2", "empirical_w2"]
 
+import math
 import os
 import warnings
 from dataclasses import dataclass
@@ -36,9 +37,11 @@ def _pot() -> Any:
 def empirical_w2(x: Tensor, y: Tensor) -> float:
     """The W2 distance of the empirical laws of `x`, `(n, d)`, and `y`, `(m, d)`; not squared."""
     cost = distances(x, y).square().double().cpu().numpy()
+    ot = _pot()
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # an unfinished solution is no distance
-        return float(max(_pot().emd2([], [], cost, numItermax=ITERATIONS), 0.0)) ** 0.5
+        squared = float(ot.emd2([], [], cost, numItermax=ITERATIONS))
+    return math.sqrt(max(squared, 0.0))
 
 
 @register("w2")

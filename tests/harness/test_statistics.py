@@ -27,7 +27,7 @@ from dcdbench.harness.statistics import (
 )
 from dcdbench.streams import Stream
 
-N, TRIALS = 5, 4000
+N, TRIALS = 5, 2000
 NUMBERS = st.floats(0.01, 100, allow_subnormal=False)
 
 
@@ -64,7 +64,7 @@ def test_a_normal_interval_would_not_cover():
     assert z_score(hits, 0.95) < -4
 
 
-def paired(address, effect, trials=1200):
+def paired(address, effect, trials=600):
     """Comparisons of two methods that share a large effect of the seed."""
     common = 10 * draws(address, "seed", shape=(trials, N))
     own, other = (draws(address, side, shape=(trials, N)) for side in ("own", "other"))
@@ -194,7 +194,7 @@ def rivals():
     p, r, s = (level + 0.05 * x for level, x in zip((1, 2, 3), noise, strict=True))
     return {
         "p": series(p),
-        "q": series(p + [0.1, -0.09, 0.08, -0.07, 0.06, -0.05]),
+        "q": series(p + np.array([0.1, -0.09, 0.08, -0.07, 0.06, -0.05])),
         "r": series(r),
         "s": series(s),
     }
@@ -267,3 +267,11 @@ def test_the_bootstrap_over_tasks_is_wider_than_over_seeds_alone():
     # the order of the methods turns from task to task, and never from seed to seed
     losses = {t: np.tile([[0.0, 1.0]] if t in "ab" else [[1.0, 0.0]], (20, 1)) for t in "abcd"}
     assert [(e.low, e.high) for e in ranks(losses)] == [(1.0, 2.0), (1.0, 2.0)]
+
+
+def test_the_bootstrap_draws_seeds_too():
+    # every task has the same ranks, so all that can vary is which seeds are drawn
+    losses = {t: np.array([[0.0, 1.0], [1.0, 0.0]] * 2) for t in "ab"}
+    assert all(e.low < 1.5 < e.high for e in ranks(losses))
+    steady = {t: np.array([[0.0, 1.0]] * 4) for t in "ab"}
+    assert [(e.low, e.high) for e in ranks(steady)] == [(1.0, 1.0), (2.0, 2.0)]

@@ -43,6 +43,14 @@ def test_what_is_put_is_got(store: Store) -> None:
     assert store.verify(KEY) == [] and not store.scratch(KEY).exists()
 
 
+def test_what_else_lies_in_the_folder_is_no_stage(store: Store) -> None:
+    (store.root / "notes.txt").write_text("")
+    (store.root / ".hidden").write_text("")
+    store.check_writable()
+    (store.root / "data" / ".DS_Store").write_text("")
+    assert list(store.keys()) == [KEY] and not list(store.keys("none"))
+
+
 def test_an_absent_stage_is_not_damaged_and_reading_makes_no_folder(tmp_path: Path) -> None:
     store = Store(tmp_path / "none")
     assert store.get(KEY) is None and store.verify(KEY) == [] and list(store.keys()) == []
@@ -91,7 +99,9 @@ def test_quarantine_moves_and_never_deletes(store: Store) -> None:
     for _ in range(2):
         (store.folder(KEY) / "record.json").write_bytes(b"{}")
         aside = store.quarantine(KEY)
-        assert (aside / KEY / "record.json").read_bytes() == b"{}" and (aside / KEY / "x.safetensors").exists()
+        assert (aside / KEY / "record.json").read_bytes() == b"{}" and (
+            aside / KEY / "x.safetensors"
+        ).exists()
         assert store.get(KEY) is None and store.verify(KEY) == []
         put(store)
     assert len(list((store.root / "damaged").iterdir())) == 2 and list(store.keys()) == [KEY]

@@ -27,8 +27,7 @@ def run(context: Context, operator: OperatorLaw, sigma_y: float, corrupted: bool
         else:
             m = corruption(x, (context.stream / split).rng())
         tensors[split] = {"y": m.y} | {f"A/{name}": t for name, t in m.A.tensors().items()}
-    shape = context.parents["data"].result["shape"]
-    return Outcome({"shape": shape, "sizes": {k: len(t["y"]) for k, t in tensors.items()}}, tensors)
+    return Outcome({"sizes": {k: len(t["y"]) for k, t in tensors.items()}}, tensors)
 
 
 def load(parent: Parent, split: str, corruption: Corruption) -> Measurement:
@@ -38,7 +37,7 @@ def load(parent: Parent, split: str, corruption: Corruption) -> Measurement:
     return Measurement(tensors["y"], corruption.operator.restore(draws), corruption.sigma_y)
 
 
-def problem(parent: Parent, corruption: Corruption) -> Problem:
+def problem(parent: Parent, corruption: Corruption, shape: tuple[int, ...]) -> Problem:
     """What a method is given: the test split, like clean data, is not in it."""
     train, val = (load(parent, split, corruption) for split in ("train", "val"))
-    return Problem(train, val, corruption, tuple(parent.result["shape"]))
+    return Problem(train, val, corruption, shape)

@@ -31,10 +31,16 @@ SAVE_SECONDS = 15.0  # unfinished work is saved this often; it does not change a
 
 
 def run(
-    context: Context, phase: Teach | Distil, operator: OperatorLaw, sigma_y: float, checkpoints: int, device: str
+    context: Context,
+    phase: Teach | Distil,
+    operator: OperatorLaw,
+    sigma_y: float,
+    shape: tuple[int, ...],
+    checkpoints: int,
+    device: str,
 ) -> Outcome:
     """Trains, evaluates `checkpoints` candidates along the way, and keeps the best."""
-    return Run(context, phase, Corruption(operator, sigma_y), checkpoints).outcome()
+    return Run(context, phase, Corruption(operator, sigma_y), shape, checkpoints).outcome()
 
 
 def load(parent: Parent, phase: Teach | Distil) -> Preconditioned:
@@ -46,9 +52,16 @@ def load(parent: Parent, phase: Teach | Distil) -> Preconditioned:
 class Run:
     """One training, from scratch or from where it was cut off."""
 
-    def __init__(self, context: Context, phase: Teach | Distil, corruption: Corruption, checkpoints: int) -> None:
+    def __init__(
+        self,
+        context: Context,
+        phase: Teach | Distil,
+        corruption: Corruption,
+        shape: tuple[int, ...],
+        checkpoints: int,
+    ) -> None:
         self.context, self.phase = context, phase
-        self.problem = self._problem(context, corruption).to(context.device)
+        self.problem = self._problem(corruption, shape).to(context.device)
         self.state: State = phase.init(self.problem, self._parent(), context.stream / "init")
         self.total = max(1, math.ceil(1000 * phase.kimg / phase.batch))
         self.marks = [max(1, round(self.total * (k + 1) / checkpoints)) for k in range(checkpoints)]
@@ -56,10 +69,10 @@ class Run:
         self.journal = Journal()
         self.before = clone(self.state.tensors())
 
-    def _problem(self, context: Context, corruption: Corruption) -> Problem:
-        problem = measurement.problem(context.parents["measurement"], corruption)
+    def _problem(self, corruption: Corruption, shape: tuple[int, ...]) -> Problem:
+        problem = measurement.problem(self.context.parents["measurement"], corruption, shape)
         if self.phase.needs_clean:
-            return on_clean(problem, data_stage.load(context.parents["data"]).train)
+            return on_clean(problem, data_stage.load(self.context.parents["data"]).train)
         return problem
 
     def _parent(self) -> Preconditioned | None:

@@ -1,0 +1,80 @@
+"""`dcdbench leaderboard`: what the finished cells of a suite say."""
+
+from __future__ import annotations
+
+__all__ = ["command", "show"]
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dcdbench.commands.options import configuration, open_suite, selection, store_folder, suite_argument
+
+if TYPE_CHECKING:
+    from dcdbench.harness.plan import Plan
+    from dcdbench.harness.store import Store
+
+FORMATS = ("text", "markdown", "csv", "json", "latex")
+
+
+@click.command(short_help="Print the leaderboard of what is finished so far.")
+@suite_argument
+@selection
+@configuration
+@store_folder
+@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option("--device", default="cpu", show_default=True, help="Where it was trained.")
+@click.option(
+    "--into",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Write it, as markdown, between <!-- leaderboard:begin --> and <!-- leaderboard:end --> of this file.",
+)
+def command(
+    suite: Path,
+    methods: tuple[str, ...],
+    tasks: tuple[str, ...],
+    seeds: tuple[int, ...],
+    overrides: tuple[str, ...],
+    plugins: tuple[Path, ...],
+    quick: bool,
+    store: Path,
+    form: str,
+    as_json: bool,
+    device: str,
+    into: Path | None,
+) -> int:
+    """Print the leaderboard of what is finished of SUITE. Nothing is trained.
+
+    Exit code 3: nothing is finished.
+    """
+    from dcdbench.commands.run import choose_device
+    from dcdbench.harness.plan import make_plan
+    from dcdbench.harness.store import Store
+
+    opened = open_suite(suite, overrides, plugins, quick, methods, tasks, seeds)
+    plan, shelf = make_plan(opened, choose_device(device)), Store(store)
+    if into is None:
+        return show(plan, shelf, "json" if as_json else form)
+    from dcdbench.harness.leaderboard import leaderboard
+    from dcdbench.harness.render import into as write_into
+    from dcdbench.harness.render import render
+    from dcdbench.harness.results import collect
+
+    write_into(into, "leaderboard", render(leaderboard(collect(plan, shelf)), "markdown"))
+    click.echo(f"{into}: the leaderboard is written", err=True)
+    return 0
+
+
+def show(plan: Plan, store: Store, form: str) -> int:
+    """Prints the leaderboard of a plan; the exit code says whether there was anything to print."""
+    from dcdbench.harness.leaderboard import leaderboard
+    from dcdbench.harness.render import render, wants_color
+    from dcdbench.harness.results import collect
+
+    board = collect(plan, store)
+    tables = leaderboard(board)
+    click.echo(render(tables, form, wants_color(sys.stdout)), nl=False)
+    return 0 if any(cell.status != "missing" for cell in board.cells) else 3

@@ -1,0 +1,50 @@
+"""The manifest of a suite's last plan: enough to tell its state without the suite file."""
+
+from __future__ import annotations
+
+__all__ = ["find", "identities", "write"]
+
+from dataclasses import asdict
+from typing import Any
+
+from dcdbench.harness.plan import Plan
+from dcdbench.harness.store import Store
+
+
+def write(plan: Plan, store: Store) -> None:
+    """Keeps the plan's cells, and the identity of each of its stages."""
+    manifest = {
+        "suite": plan.suite.name,
+        "path": str(plan.suite.path),
+        "cells": [asdict(cell) for cell in plan.cells],
+        "stages": {stage.key: stage.identity for stage in plan.stages},
+        "labels": {stage.key: stage.label for stage in plan.stages},
+    }
+    if store.run(plan.suite.name) is None or _differs(store.run(plan.suite.name), manifest):
+        store.write_run(plan.suite.name, manifest)
+
+
+def identities(store: Store) -> dict[str, dict[str, Any]]:
+    """The identities of all planned stages, by key."""
+    return {key: identity for run in _runs(store) for key, identity in run["stages"].items()}
+
+
+def find(store: Store, text: str) -> list[tuple[str, str]]:
+    """The planned or stored stages whose key or label begins with, or is, `text`: (key, label)."""
+    known = {key: "" for key in store.keys()}
+    for run in _runs(store):
+        known |= run["labels"]
+    exact = [(key, label) for key, label in known.items() if text in (key, label)]
+    return exact or [(key, label) for key, label in known.items() if key.startswith(text) or text in label]
+
+
+def _runs(store: Store) -> list[dict[str, Any]]:
+    found = [store.run(name) for name in store.runs()]
+    return [run for run in found if run is not None]
+
+
+def _differs(old: dict[str, Any] | None, new: dict[str, Any]) -> bool:
+    import json
+
+    old = {k: v for k, v in (old or {}).items() if k in new}
+    return old != json.loads(json.dumps(new))

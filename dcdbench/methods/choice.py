@@ -1,0 +1,24 @@
+"""The objective that fits a corruption, for methods that are not told one."""
+
+from __future__ import annotations
+
+__all__ = ["fitting"]
+
+from dcdbench.objectives.ambient_diffusion import AmbientDiffusion
+from dcdbench.objectives.ambient_tweedie import AmbientTweedie
+from dcdbench.objectives.standard import Standard
+from dcdbench.problem import Corruption
+from dcdbench.protocols import Objective
+
+
+def fitting(objective: Objective | None, corruption: Corruption) -> Objective:
+    """The objective itself; for None the corruption-aware one.
+
+    That is Ambient Diffusion through masks, Ambient Tweedie under noise, and the standard
+    objective where there is neither.
+    """
+    if objective is not None:
+        return objective
+    if corruption.operator.masks:
+        return AmbientDiffusion()
+    return AmbientTweedie() if corruption.sigma_y > 0 else Standard()
