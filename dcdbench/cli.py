@@ -26,6 +26,8 @@ VERBS = {
     "leaderboard": "Print the leaderboard of what is finished so far.",
     "why": "Explain why a stage is, or is not, in the store.",
     "sample": "Draw samples from a trained method.",
+    "gallery": "Draw a picture of the samples of all methods of a suite.",
+    "replay": "Replay the step at which a training diverged.",
     "check": "Check the components of a plug-in file against their contracts.",
     "doctor": "Report on the environment, and on what is missing.",
     "schema": "Print the JSON schema of suite files, for editors.",

@@ -96,7 +96,12 @@ def adam(net: nn.Module, lr: float, beta1: float) -> torch.optim.Adam:
 
 def clip(net: nn.Module, norm: float) -> float:
     """Scales the gradients to at most `norm`; returns their norm before, which may not be finite."""
-    return float(nn.utils.clip_grad_norm_(net.parameters(), norm))
+    parameters = list(net.parameters())
+    total = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    before = float(total)
+    if before > norm:  # else the scale is 1, and a pass over all gradients is saved
+        nn.utils.clip_grads_with_norm_(parameters, norm, total)
+    return before
 
 
 def learning_rate(optimizer: torch.optim.Optimizer, lr: float, done: float, warmup: float, decay: float) -> None:

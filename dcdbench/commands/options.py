@@ -7,6 +7,8 @@ __all__ = [
     "json_output",
     "open_suite",
     "parse_seeds",
+    "picture",
+    "plugin_files",
     "selection",
     "store_folder",
     "suite_argument",
@@ -86,6 +88,23 @@ def store_folder(verb: F) -> F:
 def json_output(verb: F) -> F:
     """`--json`: parameter `as_json`."""
     return click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")(verb)
+
+
+def plugin_files(verb: F) -> F:
+    """`--plugins`: parameter `plugins`, where a verb needs no more of `configuration`."""
+    return click.option(
+        "--plugins",
+        multiple=True,
+        type=click.Path(exists=True, path_type=Path),
+        help="A file of your own components; may be repeated.",
+    )(verb)
+
+
+def picture(ctx: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
+    """Refuses a name whose ending is not that of a picture before any work is done."""
+    if path is not None and path.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise click.BadParameter(f"expected a file that ends in .png, .svg or .pdf, got {path}", ctx, option)
+    return path
 
 
 def suite_argument(verb: F) -> F:

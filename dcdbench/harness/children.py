@@ -82,16 +82,33 @@ class Nursery:
             self._context.set_forkserver_preload([*PRELOAD, *preload])
         self._threads = threads
         self.children: list[Child] = []
+        self._spare: tuple[BaseProcess, Connection] | None = None
         self._leaving: list[BaseProcess] = []
 
     def start(self, stage: Stage, job: Job, timeout: float | None) -> None:
-        """Starts a fresh process for a job."""
+        """Gives a job to a fresh process."""
+        process, link = self._spare or self._fork()
+        self._spare = None
+        try:
+            link.send(job)
+        except OSError:  # the spare one was killed while it waited
+            self._leaving.append(process)
+            process, link = self._fork()
+            link.send(job)
+        deadline = time.monotonic() + timeout if timeout else float("inf")
+        self.children.append(Child(stage, process, link, deadline))
+
+    def prepare(self) -> None:
+        """Keeps one fresh process in reserve, so that the next job need not wait for its start."""
+        if self._spare is None:
+            self._spare = self._fork()
+
+    def _fork(self) -> tuple[BaseProcess, Connection]:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=main, args=(theirs, job), name=job.key, daemon=True)
+        process = self._context.Process(target=main, args=(theirs,), daemon=True)
         with theirs, _without_main(), _environment(self._threads):
             process.start()
-        deadline = time.monotonic() + timeout if timeout else float("inf")
-        self.children.append(Child(stage, process, ours, deadline))
+        return process, ours
 
     def listen(self, alarm: int, until: float) -> list[tuple[Child, tuple[Any, ...] | None]]:
         """Waits for messages, at most until a moment or until `alarm` can be read.
@@ -120,6 +137,11 @@ class Nursery:
         for child in self.children[:]:
             child.kill("closed")
             self.release(child)
+        if self._spare is not None:
+            process, link = self._spare
+            link.close()  # which it takes for the wish to leave
+            self._leaving.append(process)
+            self._spare = None
         self._reap(None)
 
     def _reap(self, timeout: float | None = 0) -> None:

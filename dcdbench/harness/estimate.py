@@ -31,23 +31,32 @@ class Estimator:
         self.store = store
         self._known: dict[str, list[float]] | None = None
         self._trials: dict[str, float] = {}
+        self._names: dict[str, str] = {}
+        self._alike: dict[str, set[str]] = {}
 
     def seconds(self, stage: Stage, *, trial: bool = True) -> float:
         """The median of like stages; for a training without any, the time of a few steps scaled up."""
-        known = self._history().get(likeness(stage.identity))
+        name = self._name(stage)
+        known = self._history().get(name)
         if known:
             return statistics.median(known)
-        phase = stage.spec.get("phase")
-        if phase is None or "checkpoints" not in stage.spec or not trial:
-            return OVERHEAD if phase is None or not trial else 0.5
-        name = likeness(stage.identity)
+        if not trial or "checkpoints" not in stage.spec:
+            return OVERHEAD
         if name not in self._trials:
             self._trials[name] = _try(stage)
         return self._trials[name]
 
-    def learn(self, stage: Stage, seconds: float) -> None:
-        """Takes in how long a stage took."""
-        self._history().setdefault(likeness(stage.identity), []).append(seconds)
+    def learn(self, stage: Stage, seconds: float) -> set[str]:
+        """Takes in how long a stage took, and gives the keys of all stages like it that were asked for."""
+        name = self._name(stage)
+        self._history().setdefault(name, []).append(seconds)
+        return self._alike[name]
+
+    def _name(self, stage: Stage) -> str:
+        if stage.key not in self._names:
+            self._names[stage.key] = name = likeness(stage.identity)
+            self._alike.setdefault(name, set()).add(stage.key)
+        return self._names[stage.key]
 
     def _history(self) -> dict[str, list[float]]:
         if self._known is None:

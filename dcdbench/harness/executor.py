@@ -168,8 +168,10 @@ class _Run:
         while not self.halted and len(self.nursery.children) < self.options.jobs:
             stage = self.schedule.take()
             if stage is None:
-                return
+                break
             self._start(stage)
+        if self.nursery.children and not self.halted:
+            self.nursery.prepare()
 
     def _start(self, stage: Stage) -> None:
         if stage.key in self.busy and self._still_busy(stage):

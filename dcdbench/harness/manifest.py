@@ -4,28 +4,31 @@ from __future__ import annotations
 
 __all__ = ["find", "identities", "write"]
 
+import json
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dcdbench.harness.plan import Plan
 from dcdbench.harness.store import Store
+
+if TYPE_CHECKING:
+    from dcdbench.harness.plan import Plan
 
 
 def write(plan: Plan, store: Store) -> None:
-    """Keeps the plan's cells, and the identity of each of its stages."""
+    """Keeps the plan's cells, and the identities of the stages that the store lacks."""
     manifest = {
         "suite": plan.suite.name,
         "path": str(plan.suite.path),
         "cells": [asdict(cell) for cell in plan.cells],
-        "stages": {stage.key: stage.identity for stage in plan.stages},
+        "stages": {stage.key: stage.identity for stage in plan.stages if not store.folder(stage.key).exists()},
         "labels": {stage.key: stage.label for stage in plan.stages},
     }
-    if store.run(plan.suite.name) is None or _differs(store.run(plan.suite.name), manifest):
+    if store.run(plan.suite.name) != json.loads(json.dumps(manifest)):
         store.write_run(plan.suite.name, manifest)
 
 
 def identities(store: Store) -> dict[str, dict[str, Any]]:
-    """The identities of all planned stages, by key."""
+    """The identities of the stages that were planned and lacking, by key."""
     return {key: identity for run in _runs(store) for key, identity in run["stages"].items()}
 
 
@@ -41,10 +44,3 @@ def find(store: Store, text: str) -> list[tuple[str, str]]:
 def _runs(store: Store) -> list[dict[str, Any]]:
     found = [store.run(name) for name in store.runs()]
     return [run for run in found if run is not None]
-
-
-def _differs(old: dict[str, Any] | None, new: dict[str, Any]) -> bool:
-    import json
-
-    old = {k: v for k, v in (old or {}).items() if k in new}
-    return old != json.loads(json.dumps(new))

@@ -97,14 +97,18 @@ class _Builder:
         self.suite, self.device = suite, device.partition(":")[0]
         self.metrics = tuple(suite.metrics.values())
         self.stages: dict[str, Stage] = {}
-        self.ideals: dict[tuple[str, bytes], Method] = {}
+        self.laws: dict[tuple[str, bytes], Method] = {}
+        self.ideals: dict[tuple[str, str], Method | None] = {}
 
-    def ideal(self, task: Task, method: Method) -> Method | None:
+    def ideal(self, task: Task, name: str, method: Method) -> Method | None:
         """The first method of which theory expects the same result as of this one; None if it says nothing."""
-        if not hasattr(task.data, "law"):
-            return None
-        law = method.expected(task.data.law(), Corruption(task.operator, task.sigma_y))
-        return None if law is None else self.ideals.setdefault((task.name, pickle.dumps(law)), method)
+        if (task.name, name) not in self.ideals:
+            law = None
+            if hasattr(task.data, "law"):
+                law = method.expected(task.data.law(), Corruption(task.operator, task.sigma_y))
+            first = None if law is None else self.laws.setdefault((task.name, pickle.dumps(law)), method)
+            self.ideals[task.name, name] = first
+        return self.ideals[task.name, name]
 
     def cell(self, task: Task, name: str, method: Method, seed: int) -> Cell:
         marks = (CLEAN,) if method.needs_clean else ()
@@ -181,7 +185,7 @@ class _CellBuilder:
         if getattr(self.task.data, "corrupted", False) and not _has_reference(self.task):
             return
         self.keys["floor"] = self.scores("floor", {}, True)
-        ideal = self.plan.ideal(self.task, method)
+        ideal = self.plan.ideal(self.task, self.method, method)
         if ideal is not None:
             self.keys["theory"] = self.scores("ideal", {}, True, method=ideal)
 

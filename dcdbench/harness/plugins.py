@@ -1,19 +1,25 @@
-"""Plug-ins: Python files outside the package, given by path.
+"""Plug-ins: components outside the package, in files given by path or in installed packages.
 
-Each is imported as `dcdbench_plugin_<stem>`, so that its instances can be pickled between
+A file is imported as `dcdbench_plugin_<stem>`, so that its instances can be pickled between
 processes and its source can be found. Modules next to a plug-in can be imported by it.
+
+An installed package names a module of its own in the entry-point group `dcdbench.plugins`.
 """
 
 from __future__ import annotations
 
-__all__ = ["folders", "load", "source"]
+__all__ = ["GROUP", "folders", "installed", "load", "source"]
 
+import importlib
 import importlib.util
 import sys
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from dcdbench.harness.errors import PluginError
+
+GROUP = "dcdbench.plugins"
 
 _loaded: dict[str, Path] = {}  # module name -> file
 
@@ -25,6 +31,27 @@ def load(paths: Iterable[Path | str]) -> tuple[str, ...]:
         PluginError: A file is missing, fails to import, or shares its stem with another.
     """
     return tuple(_load(Path(path).resolve()) for path in paths)
+
+
+@cache
+def installed() -> tuple[str, ...]:
+    """Imports the modules that installed packages name, once in a process, and returns their names.
+
+    Raises:
+        PluginError: A module fails to import.
+    """
+    from importlib import metadata
+
+    points = sorted(metadata.entry_points(group=GROUP), key=lambda point: (point.name, point.value))
+    for point in points:
+        try:
+            importlib.import_module(point.module)
+        except Exception as error:
+            package = point.dist.name if point.dist else "a package"
+            raise PluginError(
+                f"plug-in {point.name!r} of {package} ({point.module}): {type(error).__name__}: {error}"
+            ) from error
+    return tuple(dict.fromkeys(point.module for point in points))
 
 
 def source(module: str) -> Path | None:
@@ -46,8 +73,20 @@ def _load(path: Path) -> str:
         raise PluginError(f"two plug-ins have the same name: {known} and {path}; rename one")
     if not path.is_file():
         raise PluginError(f"no such plug-in: {path}")
+    if (module := _installed_as(path)) is not None:
+        return module
     _import(name, path)
     return name
+
+
+def _installed_as(path: Path) -> str | None:
+    """The module that an installed plug-in has made of a file: its components are registered already."""
+    packages = {name.partition(".")[0] for name in installed()}
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and name.partition(".")[0] in packages and Path(file).resolve() == path:
+            return name
+    return None
 
 
 def _import(name: str, path: Path) -> None:

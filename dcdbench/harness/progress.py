@@ -32,7 +32,9 @@ class Progress:
         self.live = self.stream.isatty() and not quiet
         self.counts: Counter[str] = Counter()
         self.total = 0
-        self.waiting: dict[str, Stage] = {}
+        self.stages: dict[str, Stage] = {}
+        self.waiting: dict[str, float] = {}
+        self.work = 0.0
         self.running: dict[str, tuple[Stage, float]] = {}
         self.drawn = 0.0
 
@@ -41,15 +43,16 @@ class Progress:
         match event:
             case events.Planned(stages):
                 self.total = len(stages)
-                self.waiting = {stage.key: stage for stage in stages}
+                self.stages = {stage.key: stage for stage in stages}
             case events.Cached(stage):
                 self._end(stage, "cached")
             case events.Started(stage):
+                self._predict()
                 self.running[stage.key] = (stage, 0.0)
             case events.Progress(stage, fraction, _):
                 self.running[stage.key] = (stage, fraction)
             case events.Finished(stage, status, seconds):
-                self.estimator.learn(stage, seconds)
+                self._learn(stage, seconds)
                 self._end(stage, status)
                 self._say(f"{status:>8}  {stage.label}  {seconds:.1f} s  [{self._tally()}]")
             case events.Failed(stage, failure, remembered):
@@ -73,8 +76,22 @@ class Progress:
 
     def _end(self, stage: Stage, status: str) -> None:
         self.counts[status] += 1
-        self.waiting.pop(stage.key, None)
+        self.stages.pop(stage.key, None)
+        self.work -= self.waiting.pop(stage.key, 0.0)
         self.running.pop(stage.key, None)
+
+    def _predict(self) -> None:
+        """Looks up, at the first start, how long everything that has not ended will take."""
+        if not self.waiting:
+            self.waiting = {key: self.estimator.seconds(s, trial=False) for key, s in self.stages.items()}
+            self.work = sum(self.waiting.values())
+
+    def _learn(self, stage: Stage, seconds: float) -> None:
+        """What one stage took, the waiting ones that are like it will take too."""
+        alike = self.estimator.learn(stage, seconds)
+        for key in alike & self.waiting.keys():
+            self.work += seconds - self.waiting[key]
+            self.waiting[key] = seconds
 
     def _tally(self) -> str:
         ended = sum(self.counts.values())
@@ -86,9 +103,8 @@ class Progress:
 
     def left(self) -> float:
         """Predicted seconds until the run ends."""
-        done = {key: fraction for key, (_, fraction) in self.running.items()}
-        work = [self.estimator.seconds(s, trial=False) * (1 - done.get(key, 0)) for key, s in self.waiting.items()]
-        return max(sum(work) / self.jobs, max(work, default=0.0))
+        done = sum(self.waiting.get(key, 0.0) * fraction for key, (_, fraction) in self.running.items())
+        return max(self.work - done, 0.0) / self.jobs
 
     def _say(self, line: str, loud: bool = False) -> None:
         if self.quiet and not loud:

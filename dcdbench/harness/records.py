@@ -101,7 +101,6 @@ def write_stage(
         }
     )
     files.write(folder / RECORD, raw)
-    files.sync_folder(folder)
     return Record(**files.unseal(raw))
 
 

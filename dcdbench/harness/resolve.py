@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from dcdbench import protocols
+from dcdbench.harness import plugins
 from dcdbench.harness.mistakes import ABSENT, Keys, Mistake, format_keys, nearest
 from dcdbench.registry import Registry
 
@@ -83,7 +84,8 @@ class Desk:
 
 
 def registry(family: str) -> Registry:
-    """The registry of a family, by the family's name."""
+    """The registry of a family, by the family's name, with what installed packages add."""
+    plugins.installed()
     found: Registry = importlib.import_module(f"dcdbench.{family}").registry
     return found
 

@@ -130,7 +130,6 @@ class Store:
                 folder = self.folder(key)
                 folder.parent.mkdir(parents=True, exist_ok=True)
                 os.rename(aside, folder)
-                files.sync_folder(folder.parent)
             except BaseException:
                 shutil.rmtree(aside, ignore_errors=True)
                 raise

@@ -62,13 +62,16 @@ class Job:
                 raise StaleCode(f"{path} was changed while the run was under way; run again")
 
 
-def main(link: Connection, job: Job) -> None:
-    """Runs the job and exits. The last message on `link` says how it ended."""
+def main(link: Connection) -> None:
+    """Waits for a job, runs it and exits. The last message on `link` says how it ended."""
     # Control-C in a terminal reaches every process: the coordinator tells the children.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
+        job = link.recv()
         link.send(_answer(_Voice(link), job))
+    except EOFError:
+        _leave(1)  # the coordinator is gone, or needs no more processes
     finally:
         _leave(0)
 

@@ -23,11 +23,36 @@ def run(context: Context, operator: OperatorLaw, sigma_y: float, corrupted: bool
         x = getattr(data, split)
         if corrupted:
             draws = {k.removeprefix(f"{split}/"): t for k, t in data.operator.items() if k.startswith(f"{split}/")}
-            m = Measurement(x, operator.restore(draws), sigma_y)
+            m = taken(x, operator, draws, sigma_y)
         else:
             m = corruption(x, (context.stream / split).rng())
         tensors[split] = {"y": m.y} | {f"A/{name}": t for name, t in m.A.tensors().items()}
     return Outcome({"sizes": {k: len(t["y"]) for k, t in tensors.items()}}, tensors)
+
+
+def taken(y: Tensor, operator: OperatorLaw, draws: dict[str, Tensor], sigma_y: float) -> Measurement:
+    """Measurements as they came, with the draws of A that came with them.
+
+    Raises:
+        ValueError: The operator's law needs draws that are not there, or that do not fit.
+    """
+    law = type(operator).__name__
+    there = ", ".join(draws) or "none"
+    try:
+        A = operator.restore(draws)
+    except KeyError as error:
+        entry = error.args[0]
+        raise ValueError(
+            f"the data are corrupted, and {law} needs the draw of A behind each measurement: add an entry "
+            f"{entry!r} beside them, one row per measurement, in an .npz or .safetensors file (entries there: {there})"
+        ) from error
+    try:
+        seen = A.restrict(y)
+    except RuntimeError as error:
+        raise ValueError(f"the draws of {law} do not fit measurements of shape {tuple(y.shape)}: {error}") from error
+    if seen.shape != y.shape:
+        raise ValueError(f"the draws of {law} turn measurements of shape {tuple(y.shape)} into {tuple(seen.shape)}")
+    return Measurement(seen, A, sigma_y)
 
 
 def load(parent: Parent, split: str, corruption: Corruption) -> Measurement:

@@ -1,0 +1,72 @@
+"""`dcdbench gallery SUITE`: a picture of the samples of all methods, beside clean and measured data."""
+
+from __future__ import annotations
+
+__all__ = ["command"]
+
+from pathlib import Path
+
+import click
+
+from dcdbench.commands.options import (
+    configuration,
+    open_suite,
+    picture,
+    selection,
+    store_folder,
+    suite_argument,
+)
+
+
+@click.command(short_help="Draw a picture of the samples of all methods of a suite.")
+@suite_argument
+@selection
+@configuration
+@store_folder
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("samples.png"),
+    show_default=True,
+    callback=picture,
+    help="The picture: .png, .svg or .pdf.",
+)
+@click.option("--device", default="cpu", show_default=True, help="Where it was trained.")
+def command(
+    suite: Path,
+    methods: tuple[str, ...],
+    tasks: tuple[str, ...],
+    seeds: tuple[int, ...],
+    overrides: tuple[str, ...],
+    plugins: tuple[Path, ...],
+    quick: bool,
+    store: Path,
+    output: Path,
+    device: str,
+) -> int:
+    """Draw a picture of the samples of all methods of SUITE: a row for each task.
+
+    Columns are clean and measured data, then the methods, each sampled afresh from the same
+    latents. It shows the first seed; scores are means over all of them. Nothing is trained. Exit
+    code 3: nothing is finished.
+    """
+    from dcdbench.commands.run import choose_device
+    from dcdbench.harness import gallery
+    from dcdbench.harness.plan import make_plan
+    from dcdbench.harness.store import Store
+
+    opened = open_suite(suite, overrides, plugins, quick, methods, tasks, seeds)
+    plan = make_plan(opened, choose_device(device))
+    seed = opened.seeds[0]
+    rows = gallery.rows(plan, Store(store), seed)
+    if not any(panel.x is not None for row in rows for panel in row.panels):
+        click.echo(f"nothing of {suite} is finished in {store}: run it first", err=True)
+        return 3
+    count = len(opened.seeds)
+    over = f"means over {count} seeds" if count > 1 else "of this seed"
+    gallery.draw(
+        output, rows, f"suite {opened.name}, seed {seed}; equal latents for all methods; scores are {over}"
+    )
+    click.echo(f"{output}: {len(rows)} tasks, seed {seed}", err=True)
+    return 0

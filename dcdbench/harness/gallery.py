@@ -1,0 +1,169 @@
+"""One picture of a suite: a row for each task, from clean signals over measurements to samples."""
+
+from __future__ import annotations
+
+__all__ = ["Panel", "Row", "draw", "rows"]
+
+import math
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from torch import Tensor
+
+from dcdbench.harness.board import Board
+from dcdbench.harness.figures import save, subplots
+from dcdbench.harness.pictures import limits_of, plane_of, show_images, show_points
+from dcdbench.harness.plan import Cell, Plan
+from dcdbench.harness.results import collect
+from dcdbench.harness.revive import Unrevivable, parent, sampled
+from dcdbench.harness.stages import data as data_stage
+from dcdbench.harness.stages import measurement
+from dcdbench.harness.store import Store
+from dcdbench.problem import Corruption
+from dcdbench.streams import Stream
+
+IMAGES, POINTS = 32, 1000  # samples in a panel
+COLUMNS = 4  # of images in a panel
+WIDTH = 1.9  # inches of a panel
+CLEAN, MEASURED, MADE = (
+    "#444444",
+    "#999999",
+    ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"),
+)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What one column shows of a task: signals, or why there are none; and a line about them."""
+
+    name: str
+    x: Tensor | None
+    line: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A task's panels: clean, measured, then the methods."""
+
+    task: str
+    panels: tuple[Panel, ...]
+
+
+def rows(plan: Plan, store: Store, seed: int) -> list[Row]:
+    """The panels of every task at one seed; the latents are the same for all methods."""
+    board = collect(plan, store)
+    return [_row(plan, store, board, task, seed) for task in plan.suite.tasks]
+
+
+def draw(path: Path, found: list[Row], title: str) -> None:
+    """Draws the rows into one figure."""
+    wide = max(len(row.panels) for row in found)
+    heights = [_height(row) for row in found]
+    size = (WIDTH * wide + 0.4, sum(heights) * WIDTH + 0.55 * len(found) + 0.4)
+    figure, axes = subplots(len(found), wide, size, gridspec_kw={"height_ratios": heights})
+    figure.get_layout_engine().set(w_pad=0.05, h_pad=0.06, wspace=0.01, hspace=0.02)
+    for row, line in zip(found, axes, strict=True):
+        _draw_row(row, line)
+    figure.supxlabel(title, fontsize=7, color="#777777")
+    save(figure, path)
+
+
+def _row(plan: Plan, store: Store, board: Board, task: str, seed: int) -> Row:
+    cells = {cell.method: cell for cell in plan.cells if cell.task == task and cell.seed == seed}
+    any_cell = next((cell for cell in cells.values() if cell.stages), None)
+    if any_cell is None or store.get(any_cell.stages["measurement"]) is None:
+        names = ["clean", "measured", *(name for name in plan.suite.methods if name != plan.baseline)]
+        return Row(task, tuple(Panel(name, None, "not run") for name in names))
+    base = _base(plan, store, board, task, any_cell)
+    methods = (_panel(store, board, cell) for name, cell in cells.items() if name != plan.baseline)
+    return Row(task, (*base, *methods))
+
+
+def _base(plan: Plan, store: Store, board: Board, task: str, cell: Cell) -> Iterator[Panel]:
+    """Clean signals with the floor of the score, and measurements with that of no model."""
+    clean = data_stage.load(parent(store, cell.stages["data"])).reference
+    spec = plan.suite.tasks[task]
+    corruption = Corruption(spec.operator, spec.sigma_y)
+    m = measurement.load(parent(store, cell.stages["measurement"]), "test", corruption)
+    n = _count(spec.data.shape())
+    floor = _score(board, task, plan.baseline, "floor") if plan.baseline else _floor(board, task)
+    yield Panel("clean", clean[:n] if len(clean) else None, floor if len(clean) else "none given")
+    y = m[:n].A.pinv(m.y[:n]) if m.A.linear else m.y[:n]
+    yield Panel("measured", y, _score(board, task, plan.baseline, "scores") if plan.baseline else "")
+
+
+def _panel(store: Store, board: Board, cell: Cell) -> Panel:
+    name = cell.method + (" (clean data)" if cell.marks else "")
+    if cell.reason:
+        return Panel(name, None, f"skipped: {cell.reason}")
+    record = store.get(cell.stages["samples"])
+    if record is None or record.status != "done":
+        found = next(
+            c for c in board.cells if (c.task, c.method, c.seed) == (cell.task, cell.method, cell.seed)
+        )
+        return Panel(name, None, f"{found.status}: {found.reason}".removesuffix(": "))
+    try:
+        source = sampled(store, record)
+    except Unrevivable as error:
+        return Panel(name, None, str(error))
+    drawn = source.draw(_count(source.problem.shape), Stream(cell.seed) / "gallery")
+    return Panel(name, drawn.x, _score(board, cell.task, cell.method, "scores"))
+
+
+def _count(shape: tuple[int, ...]) -> int:
+    return IMAGES if len(shape) == 3 else POINTS
+
+
+def _floor(board: Board, task: str) -> str:
+    methods = {cell.method for cell in board.cells if cell.task == task and cell.floor}
+    return _score(board, task, min(methods), "floor") if methods else ""
+
+
+def _score(board: Board, task: str, method: str, which: str) -> str:
+    """The first primary value that the task has, its mean over seeds."""
+    cells = [cell for cell in board.cells if (cell.task, cell.method) == (task, method)]
+    for value in [*board.primary, *board.values]:
+        found = [getattr(cell, which)[value] for cell in cells if value in getattr(cell, which)]
+        if found and all(map(math.isfinite, found)):
+            kind = "floor: " if which == "floor" else ""
+            return f"{kind}{value} {fmean(found):.3g}"
+    return ""
+
+
+def _height(row: Row) -> float:
+    """Of a row, in units of the panels' width."""
+    shown = [panel.x for panel in row.panels if panel.x is not None]
+    if shown and shown[0].ndim == 4:
+        _, _, h, w = shown[0].shape
+        return IMAGES / COLUMNS / COLUMNS * h / w
+    return 1.0
+
+
+def _draw_row(row: Row, line: Iterator[object]) -> None:
+    shown = [panel.x for panel in row.panels if panel.x is not None]
+    image = bool(shown) and shown[0].ndim == 4
+    limits = limits_of(shown[0]) if image else (-1.0, 1.0)
+    plane = plane_of(shown[0], *shown[1:]) if shown and not image else None
+    colors = (CLEAN, MEASURED, *(MADE * len(row.panels)))
+    for axis, panel, color in zip(line, row.panels, colors, strict=False):
+        axis.set_title(panel.name, fontsize=9, pad=14, fontweight="bold")
+        if panel.x is None:
+            axis.text(
+                0.5, 0.5, textwrap.fill(panel.line, 24), ha="center", va="center", fontsize=7, color="#777777"
+            )
+            axis.set(xlim=(0, 1), ylim=(0, 1))
+            axis.set_axis_off()
+            continue
+        axis.text(0.5, 1.02, panel.line, ha="center", va="bottom", fontsize=7, transform=axis.transAxes)
+        if plane is None:
+            show_images(axis, panel.x, COLUMNS, limits)
+        else:
+            show_points(axis, panel.x, plane, color)
+    for axis in list(line)[len(row.panels) :]:
+        axis.set_axis_off()
+    line[0].text(
+        -0.06, 0.5, row.task, rotation=90, ha="right", va="center", fontsize=9, transform=line[0].transAxes
+    )
