@@ -18,7 +18,7 @@ from torch import Tensor
 def edm_weight(sigma: Tensor, sigma_data: float) -> Tensor:
     r"""The weight of the squared error at level `sigma`, `(sigma^2 + sigma_data^2) / (sigma sigma_data)^2`.
 
-    It makes the loss of the preconditioned network, `1 / c_out^2`, of equal size at all levels (EDM, table 1).
+    It is `1 / c_out^2`: the loss of the preconditioned network is alike at all levels (EDM, table 1).
     """
     return (sigma**2 + sigma_data**2) / (sigma * sigma_data) ** 2
 
@@ -29,13 +29,18 @@ def lognormal_levels(
     r"""`n` noise levels with `log sigma ~ N(mean, std^2)`, conditioned on `low < sigma < high`.
 
     The condition is exact (by the inverse distribution function), so that no atom sits at a bound.
+
+    Raises:
+        ValueError: Where the law has no mass that a float64 can tell from 0 between the bounds.
     """
     bounds = [(math.log(s) - mean) / std if s > 0 else -math.inf for s in (low, high)]
     u = torch.rand(n, generator=rng, device=rng.device, dtype=torch.float64)
     sign = 1.0
     if bounds[0] > 0:  # work in the lower tail, where the distribution function keeps its digits
         bounds, sign = [-bounds[1], -bounds[0]], -1.0
-    p_low, p_high = torch.special.ndtr(torch.tensor(bounds, dtype=torch.float64)).tolist()
+    p_low, p_high = (math.erfc(-z / math.sqrt(2)) / 2 for z in bounds)  # torch's `ndtr` has no digits there
+    if not p_high - p_low > 1e-300:
+        raise ValueError(f"exp(N({mean:g}, {std:g}^2)) has no mass in ({low:g}, {high:g})")
     z = sign * torch.special.ndtri(p_low + (p_high - p_low) * u)
     return torch.exp(mean + std * z).clamp(low or None, high).float()
 

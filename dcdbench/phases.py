@@ -54,7 +54,11 @@ class Teach:
     def init(self, problem: Problem, parent: Denoiser | None, stream: Stream) -> State:
         """Fresh weights."""
         net = denoiser_for(problem, self.objective, self.network, stream / "init")
-        return State({"denoiser": net}, {"denoiser": adam(net, self.lr, 0.9)}, {"denoiser": copy_of(net, trained=False)})
+        return State(
+            {"denoiser": net},
+            {"denoiser": adam(net, self.lr, 0.9)},
+            {"denoiser": copy_of(net, trained=False)},
+        )
 
     def step(self, state: State, problem: Problem, stream: Stream) -> dict[str, float]:
         """One step on one batch."""
@@ -74,7 +78,7 @@ class Teach:
 
     def result(self, state: State) -> Preconditioned:
         """What the training is for: the averaged denoiser."""
-        return _preconditioned(state.averages["denoiser"])
+        return state.averages["denoiser"]
 
     def preview(self, sigma_y: float) -> Heun:
         """The sampler by which checkpoints are compared."""
@@ -132,7 +136,7 @@ class Distil:
             {"teacher": copy_of(parent, trained=False)},
         )
 
-    def _start(self, problem: Problem, teacher: Preconditioned, stream: Stream) -> torch.nn.Module:
+    def _start(self, problem: Problem, teacher: Preconditioned, stream: Stream) -> Preconditioned:
         if self.start == "teacher":
             return copy_of(teacher, trained=True)
         fresh = denoiser_for(problem, self.objective, self.network, stream)
@@ -140,7 +144,7 @@ class Distil:
 
     def step(self, state: State, problem: Problem, stream: Stream) -> dict[str, float]:
         """The critic's steps, then one step of the generator."""
-        stats = {}
+        stats: dict[str, float] = {}
         for k in range(self.critic_steps):
             stats |= self._critic_step(state, problem, stream / "critic" / k)
         stats |= self._generator_step(state, problem, stream / "generator")
@@ -167,7 +171,9 @@ class Distil:
         rng = stream.rng(problem.train.y.device)
         generator, optimizer = state.trained["generator"], state.optimizers["generator"]
         fake = problem.corruption.fake(self._generate(state, problem, rng), rng, noise=self.noise)
-        width = checked(self._width(fake.y.detach(), generator, problem), TOO_WIDE, "the fakes' width", stream)
+        width = checked(
+            self._width(fake.y.detach(), generator, problem), TOO_WIDE, "the fakes' width", stream
+        )
         teacher, critic = state.frozen["teacher"], state.trained["critic"].requires_grad_(False)
         sigma_y = problem.corruption.sigma_y
         loss = self.distiller(teacher, critic, self.objective, fake, sigma_y, rng).mean()
@@ -185,15 +191,14 @@ class Distil:
         return generate(net, self.objective, problem, self.batch, self.sigma_init, rng)
 
     @staticmethod
-    def _width(y: Tensor, net: torch.nn.Module, problem: Problem) -> float:
+    def _width(y: Tensor, net: Preconditioned, problem: Problem) -> float:
         """The root mean square of fakes around the data's mean, in units of that of the data."""
-        net = _preconditioned(net)
         scale = math.hypot(net.sigma_data, problem.corruption.sigma_y)
         return float((y - net.location).square().mean().sqrt()) / scale
 
     def result(self, state: State) -> Preconditioned:
         """What the training is for: the averaged generator."""
-        return _preconditioned(state.averages["generator"])
+        return state.averages["generator"]
 
     def preview(self, sigma_y: float) -> OneStep:
         """The sampler by which checkpoints are compared."""
@@ -206,17 +211,14 @@ def on_clean(problem: Problem, x: Tensor) -> Problem:
     return replace(problem, train=train)
 
 
-def rebuild(phase: Teach | Distil, shape: tuple[int, ...], form: dict[str, float], weights: dict[str, Tensor]) -> Preconditioned:
+def rebuild(
+    phase: Teach | Distil, shape: tuple[int, ...], form: dict[str, float], weights: dict[str, Tensor]
+) -> Preconditioned:
     """The network that a phase trained, from its `form` and its weights."""
     net = phase.network.build(shape, int(form["condition_channels"]), Stream(0).rng())
     made = Preconditioned(net, form["location"], form["sigma_data"], int(form["condition_channels"]))
     made.load_state_dict(weights)
     return made.requires_grad_(False)
-
-
-def _preconditioned(net: torch.nn.Module) -> Preconditioned:
-    assert isinstance(net, Preconditioned)
-    return net
 
 
 def batch_of(m: Measurement, size: int, rng: torch.Generator) -> Measurement:

@@ -148,7 +148,9 @@ class Objective(Protocol):
         """What the denoiser estimates, for a fake whose signal is known; differentiable."""
         ...
 
-    def draw(self, corruption: Corruption, shape: tuple[int, ...], n: int, rng: torch.Generator) -> Operator | None:
+    def draw(
+        self, corruption: Corruption, shape: tuple[int, ...], n: int, rng: torch.Generator
+    ) -> Operator | None:
         """What the denoiser is conditioned on when it samples `n` signals, or None."""
         ...
 
@@ -261,9 +263,21 @@ class Phase(Protocol):
     """
 
     kind: ClassVar[str]
-    needs_clean: bool
-    kimg: float
-    batch: int
+
+    @property
+    def needs_clean(self) -> bool:
+        """Whether it trains on clean data, which only an oracle does."""
+        ...
+
+    @property
+    def kimg(self) -> float:
+        """Thousands of images to train on."""
+        ...
+
+    @property
+    def batch(self) -> int:
+        """Images per step."""
+        ...
 
     def init(self, problem: Problem, parent: Any, stream: Stream) -> Any:
         """The state before the first step; `parent` is the denoiser of the phase before."""

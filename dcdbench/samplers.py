@@ -93,7 +93,12 @@ class Observed:
 
 
 def generate(
-    generator: Denoiser, objective: Objective, problem: Problem, n: int, sigma_init: float, rng: torch.Generator
+    generator: Denoiser,
+    objective: Objective,
+    problem: Problem,
+    n: int,
+    sigma_init: float,
+    rng: torch.Generator,
 ) -> Tensor:
     r"""`G(z) = D(sigma_init z, sigma_init)`, `z ~ N(0, I)`, differentiable; `(n, *signal)`."""
     A = objective.draw(problem.corruption, problem.shape, n, rng)

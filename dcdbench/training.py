@@ -12,6 +12,7 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
+from dcdbench.networks.edm import Preconditioned
 from dcdbench.problem import Problem
 from dcdbench.protocols import Phase
 from dcdbench.streams import Stream
@@ -43,10 +44,10 @@ class State:
         nimg: Images that the first network was trained on.
     """
 
-    trained: dict[str, nn.Module]
+    trained: dict[str, Preconditioned]
     optimizers: dict[str, torch.optim.Adam]
-    averages: dict[str, nn.Module] = field(default_factory=dict)
-    frozen: dict[str, nn.Module] = field(default_factory=dict)
+    averages: dict[str, Preconditioned] = field(default_factory=dict)
+    frozen: dict[str, Preconditioned] = field(default_factory=dict)
     step: int = 0
     nimg: int = 0
 
@@ -104,8 +105,10 @@ def clip(net: nn.Module, norm: float) -> float:
     return before
 
 
-def learning_rate(optimizer: torch.optim.Optimizer, lr: float, done: float, warmup: float, decay: float) -> None:
-    """Sets the rate at `done`, in [0, 1]: linear warm-up, constant, then linear to 0 over the last share `decay`."""
+def learning_rate(
+    optimizer: torch.optim.Optimizer, lr: float, done: float, warmup: float, decay: float
+) -> None:
+    """Sets the rate at `done`, in [0, 1]: warmed up, constant, then falling to 0 over the last `decay`."""
     rate = min(1.0, done / warmup) if warmup > 0 else 1.0
     if decay > 0:
         rate = min(rate, (1 - done) / decay)
@@ -114,14 +117,16 @@ def learning_rate(optimizer: torch.optim.Optimizer, lr: float, done: float, warm
 
 
 @torch.no_grad()
-def average(mean: nn.Module, net: nn.Module, batch: int, nimg: int, halflife: float, rampup: float = 0.05) -> None:
-    """Moves `mean` towards `net` with a half-life in images, shortened to `rampup * nimg` at the start (EDM)."""
+def average(
+    mean: nn.Module, net: nn.Module, batch: int, nimg: int, halflife: float, rampup: float = 0.05
+) -> None:
+    """Moves `mean` towards `net`, with a half-life in images that is at most `rampup * nimg` (EDM)."""
     half = min(halflife, max(nimg, 1) * rampup)
     weight = 1 - 0.5 ** (batch / max(half, 1e-8))
     old, new = (list(chain(m.parameters(), m.buffers())) for m in (mean, net))
     torch._foreach_lerp_(old, new, weight)
 
 
-def copy_of(net: nn.Module, *, trained: bool) -> nn.Module:
+def copy_of(net: Preconditioned, *, trained: bool) -> Preconditioned:
     """A copy of a network, with or without gradients for its parameters."""
     return deepcopy(net).requires_grad_(trained)

@@ -64,9 +64,9 @@ def command(
         click.echo(f"nothing of {suite} is finished in {store}: run it first", err=True)
         return 3
     count = len(opened.seeds)
+    hidden = any(panel.x is not None and bool(panel.x.isnan().any()) for row in rows for panel in row.panels)
     over = f"means over {count} seeds" if count > 1 else "of this seed"
-    gallery.draw(
-        output, rows, f"suite {opened.name}, seed {seed}; equal latents for all methods; scores are {over}"
-    )
-    click.echo(f"{output}: {len(rows)} tasks, seed {seed}", err=True)
+    title = f"suite {opened.name}, seed {seed}; equal latents for all methods; scores are {over}"
+    gallery.draw(output, rows, title + ("; light blue was not measured" if hidden else ""))
+    click.echo(f"{output}: {len(rows)} task{'s' * (len(rows) != 1)}, seed {seed}", err=True)
     return 0

@@ -30,7 +30,7 @@ FORMATS = ("text", "markdown", "csv", "json", "latex")
 @click.option(
     "--into",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Write it, as markdown, between <!-- leaderboard:begin --> and <!-- leaderboard:end --> of this file.",
+    help="Write it, as markdown, between the marks <!-- leaderboard:begin --> and :end --> of this file.",
 )
 def command(
     suite: Path,

@@ -22,8 +22,12 @@ if TYPE_CHECKING:
 @selection
 @configuration
 @store_folder
-@click.option("-j", "--jobs", type=click.IntRange(1), default=None, help="Processes at once [default: the cores].")
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of each process.")
+@click.option(
+    "-j", "--jobs", type=click.IntRange(1), default=None, help="Processes at once [default: the cores]."
+)
+@click.option(
+    "--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads of each process."
+)
 @click.option("--timeout", type=float, default=None, metavar="SECONDS", help="Kill a stage after this long.")
 @click.option("--device", default="cpu", show_default=True, help="Where to train: auto, cpu, cuda, cuda:1.")
 @click.option("--retry-failed", is_flag=True, help="Try again what failed in an earlier run.")
@@ -31,7 +35,9 @@ if TYPE_CHECKING:
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @click.option("--dry-run", is_flag=True, help="Only tell the plan.")
 @click.option("--resume", is_flag=True, hidden=True, help="What a run always does.")
-@click.option("--format", "form", type=click.Choice(["text", "markdown", "csv", "json", "latex"]), default="text")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "markdown", "csv", "json", "latex"]), default="text"
+)
 def command(
     suite: Path,
     methods: tuple[str, ...],
@@ -109,9 +115,10 @@ def _run(plan: Plan, store: Store, jobs: int, quiet: bool, options: dict[str, An
     from dcdbench.harness.manifest import write
     from dcdbench.harness.preload import modules
     from dcdbench.harness.progress import Progress
+    from dcdbench.harness.results import Rows
 
     write(plan, store)
-    progress = Progress(Estimator(store), jobs, quiet)
+    progress = Progress(Estimator(store), jobs, Rows(plan, store).line, quiet)
     try:
         return execute(plan.stages, store, Options(jobs=jobs, preload=modules(plan), **options), progress)
     finally:

@@ -65,7 +65,8 @@ def command(
     calls = (
         f"{drawn.nfe} network call{'s' * (drawn.nfe != 1)} each" if drawn.nfe else "measurements, no network"
     )
-    click.echo(f"{output}: {count} samples of {record.key} ({calls}; seed {seed})", err=True)
+    label = lookup.labels(shelf).get(record.key, "")
+    click.echo(f"{output}: {count} samples of {label} {record.key} ({calls}, seed {seed})", err=True)
     return 0
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False, path_type=Path),
     callback=picture,
     metavar="FILE",
-    help="Draw the curves of the training: .png, .svg or .pdf.",
+    help="Draw the curves of the training instead: .png, .svg or .pdf.",
 )
 @json_output
 def command(key: str, store: Path, plot: Path | None, as_json: bool) -> int:
@@ -41,6 +41,7 @@ def command(key: str, store: Path, plot: Path | None, as_json: bool) -> int:
     found = lookup.find(shelf, key)
     if plot is not None:
         _plot(shelf, found, plot)
+        return 0
     if as_json:
         write_json("show", _document(shelf, found))
     elif found.place is not None:

@@ -13,8 +13,11 @@ import click
 from dcdbench.commands.options import json_output, store_folder, write_json
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dcdbench.harness.lookup import Found
     from dcdbench.harness.store import Store
+    from dcdbench.harness.why import Explanation
 
 
 @click.command(short_help="Explain why a stage is, or is not, in the store.")
@@ -43,8 +46,23 @@ def command(key: str, store: Path, as_json: bool) -> int:
             mark = "->" if stage == chosen else "  "
             click.echo(f"{mark} {role:<12} {stage:<28} {why.explain(shelf, stage).state}")
         click.echo()
-    click.echo("\n".join(explanation.lines()))
+    click.echo("\n".join(_lines(explanation)))
     return 0
+
+
+def _lines(explanation: Explanation) -> Iterator[str]:
+    """What changed first, then everything that the key covers."""
+    from dcdbench.harness.store import kind_of
+
+    yield f"{explanation.key}: {explanation.state}"
+    if explanation.nearest is None:
+        yield f"no other {kind_of(explanation.key)} is in the store to compare it with"
+    else:
+        yield f"compared with {explanation.nearest}, the most similar in the store:"
+        yield from (f"  {change}" for change in explanation.changes)
+    yield "its key covers:"
+    covered = [line for line in explanation.lines() if line.startswith("  ")]
+    yield from covered[: len(covered) - len(explanation.changes)]
 
 
 def _stage(store: Store, found: Found) -> str:

@@ -91,7 +91,8 @@ def _draws(entries: dict[str, Tensor], name: str, x: Tensor, path: Path) -> dict
             continue
         if len(t) != len(x):
             raise ValueError(
-                f"{_named(path, other)} has {len(t)} rows and {name!r} has {len(x)}: each measurement needs its own"
+                f"{_named(path, other)} has {len(t)} rows and {name!r} has {len(x)}: "
+                "each measurement needs its own"
             )
         if not torch.isfinite(t).all():
             raise ValueError(f"{_named(path, other)} holds NaN or infinity")

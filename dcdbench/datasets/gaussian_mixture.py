@@ -62,7 +62,9 @@ class Mixture:
         if self.layout == "explicit":
             return torch.tensor(self.means, dtype=torch.float64)
         if self.layout == "grid":
-            axis = torch.linspace(-1, 1, self.modes, dtype=torch.float64) if self.modes > 1 else torch.zeros(1)
+            axis = (
+                torch.linspace(-1, 1, self.modes, dtype=torch.float64) if self.modes > 1 else torch.zeros(1)
+            )
             return torch.cartesian_prod(*[axis.double()] * self.dim).reshape(-1, self.dim)
         angle = 2 * math.pi * torch.arange(self.modes, dtype=torch.float64) / self.modes
         circle = torch.stack([angle.cos(), angle.sin()], 1)

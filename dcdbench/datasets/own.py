@@ -34,8 +34,8 @@ def checked(x: Tensor, source: str) -> Tensor:
     """
     if not x.is_floating_point():
         raise ValueError(
-            f"{source} holds {str(x.dtype).removeprefix('torch.')} numbers: store floats, scaled as sigma_y is "
-            "meant, for example `x / 127.5 - 1` for 8-bit images"
+            f"{source} holds {str(x.dtype).removeprefix('torch.')} numbers: store floats, in the "
+            "unit of sigma_y, for example `x / 127.5 - 1` for 8-bit images"
         )
     if x.ndim not in (2, 3, 4) or 0 in x.shape:
         raise ValueError(

@@ -32,7 +32,13 @@ def supports_range(levels: Range, corruption: Corruption) -> str | None:
 
 
 def draw_levels(
-    levels: Range, sigma_y: float, mean: float, std: float, objective: Objective, fake: Fake, rng: torch.Generator
+    levels: Range,
+    sigma_y: float,
+    mean: float,
+    std: float,
+    objective: Objective,
+    fake: Fake,
+    rng: torch.Generator,
 ) -> Tensor:
     """A level per fake, `(B,)`, log-normal on the range that `levels` names relative to `sigma_y`.
 

@@ -65,7 +65,8 @@ def cell_lines(store: Store, place: Place) -> Iterator[str]:
     for role, key in place.chain.items():
         record, receipt = store.get(key), store.receipt(key)
         seconds = f"{receipt.get('seconds', math.nan):9.2f} s" if record else "        - "
-        yield f"  {role:<12} {key:<30} {(record.status if record else 'missing'):<9}{seconds}"
+        status = record.status if record else state.status if key == state.key else "not made"
+        yield f"  {role:<12} {key:<30} {status:<9}{seconds}"
     record = store.get(place.stages["scores"]) if place.stages else None
     if record is None:
         return

@@ -101,8 +101,10 @@ def _locate(name: str) -> Path | None:
 def _find(name: str) -> Path | None:
     top, _, rest = name.partition(".")
     base = _neighbour(top) or _installed(top)
-    if base is None or not rest:
-        return base
+    if base is None:
+        return None
+    if not rest:
+        return base if base.is_file() else None
     if base.name != "__init__.py":
         return None
     return _module_file(base.parent / rest.replace(".", "/"))
@@ -119,6 +121,8 @@ def _installed(top: str) -> Path | None:
     if top == "__main__":
         return None
     spec = importlib.util.find_spec(top)
+    if spec is not None and spec.origin is None and spec.submodule_search_locations:
+        return Path(next(iter(spec.submodule_search_locations)), "__init__.py")  # absent: a namespace
     return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
 
 

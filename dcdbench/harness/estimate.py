@@ -84,16 +84,18 @@ def _try(stage: Stage) -> float:
     problem = Problem(m, m, corruption, shape)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    times: list[float] = []
     try:
         state = phase.init(problem, _parent(phase, problem), stream)
-        times = []
         for step in range(TRIAL_STEPS):
             start = time.perf_counter()
             phase.step(state, problem, stream / step)
             times.append(time.perf_counter() - start)
+    except Exception:  # a step that fails or diverges: the stage itself will tell, an estimate ends no run
+        pass
     finally:
         torch.set_num_threads(threads)
-    return OVERHEAD + min(times) * 1000 * phase.kimg / phase.batch
+    return OVERHEAD + min(times, default=0.0) * 1000 * phase.kimg / phase.batch
 
 
 def _parent(phase: Any, problem: Problem) -> Any:

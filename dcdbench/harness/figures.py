@@ -25,7 +25,7 @@ def subplots(rows: int, columns: int, size: tuple[float, float], **more: Any) ->
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False, **more)
     for axis in axes.flat:
-        axis.tick_params(labelsize=7)
+        axis.tick_params(which="both", labelsize=7)
         axis.spines[["top", "right"]].set_visible(False)
     return figure, axes
 

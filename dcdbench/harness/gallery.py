@@ -6,11 +6,14 @@ __all__ = ["Panel", "Row", "draw", "rows"]
 
 import math
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from statistics import fmean
+from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from dcdbench.harness.board import Board
@@ -22,17 +25,17 @@ from dcdbench.harness.revive import Unrevivable, parent, sampled
 from dcdbench.harness.stages import data as data_stage
 from dcdbench.harness.stages import measurement
 from dcdbench.harness.store import Store
-from dcdbench.problem import Corruption
+from dcdbench.problem import Corruption, Measurement
 from dcdbench.streams import Stream
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 IMAGES, POINTS = 32, 1000  # samples in a panel
 COLUMNS = 4  # of images in a panel
 WIDTH = 1.9  # inches of a panel
-CLEAN, MEASURED, MADE = (
-    "#444444",
-    "#999999",
-    ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"),
-)
+FIXED = {"clean": "#444444", "measured": "#999999"}
+MADE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
 
 @dataclass(frozen=True)
@@ -55,16 +58,20 @@ class Row:
 def rows(plan: Plan, store: Store, seed: int) -> list[Row]:
     """The panels of every task at one seed; the latents are the same for all methods."""
     board = collect(plan, store)
-    return [_row(plan, store, board, task, seed) for task in plan.suite.tasks]
+    found = [_row(plan, store, board, task, seed) for task in plan.suite.tasks]
+    if any(row.panels[0].x is not None for row in found):
+        return found
+    return [Row(row.task, row.panels[1:]) for row in found]  # nobody has clean data
 
 
 def draw(path: Path, found: list[Row], title: str) -> None:
     """Draws the rows into one figure."""
     wide = max(len(row.panels) for row in found)
     heights = [_height(row) for row in found]
-    size = (WIDTH * wide + 0.4, sum(heights) * WIDTH + 0.55 * len(found) + 0.4)
+    size = (WIDTH * wide + 0.4, sum(heights) * WIDTH + 0.42 * len(found) + 0.25)
     figure, axes = subplots(len(found), wide, size, gridspec_kw={"height_ratios": heights})
-    figure.get_layout_engine().set(w_pad=0.05, h_pad=0.06, wspace=0.01, hspace=0.02)
+    engine: Any = figure.get_layout_engine()
+    engine.set(w_pad=0.05, h_pad=0.06, wspace=0.01, hspace=0.02)
     for row, line in zip(found, axes, strict=True):
         _draw_row(row, line)
     figure.supxlabel(title, fontsize=7, color="#777777")
@@ -91,8 +98,17 @@ def _base(plan: Plan, store: Store, board: Board, task: str, cell: Cell) -> Iter
     n = _count(spec.data.shape())
     floor = _score(board, task, plan.baseline, "floor") if plan.baseline else _floor(board, task)
     yield Panel("clean", clean[:n] if len(clean) else None, floor if len(clean) else "none given")
-    y = m[:n].A.pinv(m.y[:n]) if m.A.linear else m.y[:n]
-    yield Panel("measured", y, _score(board, task, plan.baseline, "scores") if plan.baseline else "")
+    yield Panel(
+        "measured", _shown(m[:n]), _score(board, task, plan.baseline, "scores") if plan.baseline else ""
+    )
+
+
+def _shown(m: Measurement) -> Tensor:
+    """Measurements as signals; pixels of images that were not measured are NaN, which is drawn as such."""
+    x = m.A.pinv(m.y) if m.A.linear else m.y
+    if x.ndim == 4 and x.shape == m.y.shape:
+        x = x.masked_fill(m.A.restrict(torch.ones_like(m.y)) == 0, math.nan)
+    return x
 
 
 def _panel(store: Store, board: Board, cell: Cell) -> Panel:
@@ -109,7 +125,8 @@ def _panel(store: Store, board: Board, cell: Cell) -> Panel:
         source = sampled(store, record)
     except Unrevivable as error:
         return Panel(name, None, str(error))
-    drawn = source.draw(_count(source.problem.shape), Stream(cell.seed) / "gallery")
+    n = min(_count(source.problem.shape), int(record.result["n"]))
+    drawn = source.draw(n, Stream(cell.seed) / "gallery")
     return Panel(name, drawn.x, _score(board, cell.task, cell.method, "scores"))
 
 
@@ -142,22 +159,22 @@ def _height(row: Row) -> float:
     return 1.0
 
 
-def _draw_row(row: Row, line: Iterator[object]) -> None:
+def _draw_row(row: Row, line: Sequence[Axes]) -> None:
     shown = [panel.x for panel in row.panels if panel.x is not None]
     image = bool(shown) and shown[0].ndim == 4
-    limits = limits_of(shown[0]) if image else (-1.0, 1.0)
+    limits = limits_of(shown[0].nan_to_num()) if image else (-1.0, 1.0)
     plane = plane_of(shown[0], *shown[1:]) if shown and not image else None
-    colors = (CLEAN, MEASURED, *(MADE * len(row.panels)))
-    for axis, panel, color in zip(line, row.panels, colors, strict=False):
-        axis.set_title(panel.name, fontsize=9, pad=14, fontweight="bold")
+    hues = cycle(MADE)
+    for axis, panel in zip(line, row.panels, strict=False):
+        color = FIXED.get(panel.name) or next(hues)
+        axis.set_box_aspect(_height(row))
+        _above(axis, panel.name, 15, fontsize=9, fontweight="bold")
         if panel.x is None:
-            axis.text(
-                0.5, 0.5, textwrap.fill(panel.line, 24), ha="center", va="center", fontsize=7, color="#777777"
-            )
-            axis.set(xlim=(0, 1), ylim=(0, 1))
+            text = textwrap.fill(panel.line, 24)
+            axis.text(0.5, 0.5, text, ha="center", va="center", fontsize=7, color="#777777")
             axis.set_axis_off()
             continue
-        axis.text(0.5, 1.02, panel.line, ha="center", va="bottom", fontsize=7, transform=axis.transAxes)
+        _above(axis, panel.line, 4, fontsize=7)
         if plane is None:
             show_images(axis, panel.x, COLUMNS, limits)
         else:
@@ -167,3 +184,14 @@ def _draw_row(row: Row, line: Iterator[object]) -> None:
     line[0].text(
         -0.06, 0.5, row.task, rotation=90, ha="right", va="center", fontsize=9, transform=line[0].transAxes
     )
+
+
+def _above(axis: Axes, text: str, points: float, **style: Any) -> None:
+    """A line of text above a panel, however its frame was shrunk."""
+    place: dict[str, Any] = {
+        "xycoords": "axes fraction",
+        "textcoords": "offset points",
+        "ha": "center",
+        "va": "bottom",
+    }
+    axis.annotate(text, (0.5, 1.0), (0, points), **place, **style)

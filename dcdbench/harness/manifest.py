@@ -20,7 +20,9 @@ def write(plan: Plan, store: Store) -> None:
         "suite": plan.suite.name,
         "path": str(plan.suite.path),
         "cells": [asdict(cell) for cell in plan.cells],
-        "stages": {stage.key: stage.identity for stage in plan.stages if not store.folder(stage.key).exists()},
+        "stages": {
+            stage.key: stage.identity for stage in plan.stages if not store.folder(stage.key).exists()
+        },
         "labels": {stage.key: stage.label for stage in plan.stages},
     }
     if store.run(plan.suite.name) != json.loads(json.dumps(manifest)):

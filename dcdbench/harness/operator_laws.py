@@ -174,7 +174,7 @@ def _states() -> dict[str, Any]:
     numpy_state = np.random.get_state()
     return {
         "torch": torch.get_rng_state().tolist(),
-        "numpy": (numpy_state[1].tolist(), numpy_state[2]),  # type: ignore[index, union-attr]
+        "numpy": (numpy_state[1].tolist(), numpy_state[2]),  # type: ignore[index]
         "random": random.getstate(),
     }
 

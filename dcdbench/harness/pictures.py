@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SUFFIXES = (".png", ".svg", ".pdf", ".npy", ".npz", ".safetensors")
+UNSEEN = (0.71, 0.83, 0.92)  # the colour of pixels that are NaN, for not measured
 GAP = 0.08  # between the images of a grid, in units of their size
 
 
@@ -75,10 +76,14 @@ def limits_of(x: Tensor) -> tuple[float, float]:
 
 
 def mosaic(x: Tensor, columns: int, limits: tuple[float, float] = (-1.0, 1.0)) -> np.ndarray:
-    """Images `(n, channels, height, width)` as one, `(H, W, 3)` in [0, 1], with white gaps between them."""
+    """Images `(n, channels, height, width)` as one, `(H, W, 3)` in [0, 1], with white gaps between them.
+
+    Pixels that are NaN have a colour of their own.
+    """
     low, high = limits
     x = ((x.detach().float() - low) / (high - low)).clamp(0, 1)
     x = x[:, :3] if x.shape[1] >= 3 else x[:, :1].expand(-1, 3, -1, -1)
+    x = torch.where(x.isnan(), torch.tensor(UNSEEN).reshape(3, 1, 1), x)
     n, _, h, w = x.shape
     factor = max(1, math.ceil(2 / (GAP * max(h, w))))  # a gap needs whole pixels
     x = x.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
@@ -100,8 +105,8 @@ def show_images(axis: Axes, x: Tensor, columns: int, limits: tuple[float, float]
 def show_points(axis: Axes, x: Tensor, plane: Plane, color: str) -> None:
     """Points in a plane, the same window for all that share it."""
     points = plane(x)
-    size = min(6.0, 3000 / len(points))
-    axis.scatter(*points.T.numpy(), s=size, c=color, alpha=0.5, linewidths=0, rasterized=True)
+    across, up = points.T.numpy()
+    axis.scatter(across, up, s=3.0, c=color, alpha=0.5, linewidths=0, rasterized=True)
     axis.set(xlim=plane.limits[:2], ylim=plane.limits[2:], aspect="equal", xticks=[], yticks=[])
     axis.spines[:].set_visible(True)
     axis.spines[:].set_color("#cccccc")

@@ -101,7 +101,7 @@ class _Builder:
         self.ideals: dict[tuple[str, str], Method | None] = {}
 
     def ideal(self, task: Task, name: str, method: Method) -> Method | None:
-        """The first method of which theory expects the same result as of this one; None if it says nothing."""
+        """The first method of which theory expects what it expects of this one; None if nothing."""
         if (task.name, name) not in self.ideals:
             law = None
             if hasattr(task.data, "law"):
@@ -153,7 +153,9 @@ class _CellBuilder:
         data = {"data": task.data, "train": task.train, "heldout": task.heldout}
         self.keys["data"] = self.stage("data", "data", {}, True, **data)
         spec = {"operator": task.operator, "sigma_y": task.sigma_y, "corrupted": bool(task.data.corrupted)}
-        self.keys["measurement"] = self.stage("measurement", "measurement", self.parents("data"), True, **spec)
+        self.keys["measurement"] = self.stage(
+            "measurement", "measurement", self.parents("data"), True, **spec
+        )
 
     def train(self, phases: tuple[Any, ...]) -> Iterator[str]:
         """One stage per phase, each on top of the one before."""
@@ -178,7 +180,9 @@ class _CellBuilder:
         last = {"trained": trained[-1]} if trained else {}
         phase = phases[-1] if phases else None
         spec = self.seen() | {"sampler": sampler, "phase": phase}
-        self.keys["samples"] = self.stage("samples", "samples", self.parents("measurement", **last), False, **spec)
+        self.keys["samples"] = self.stage(
+            "samples", "samples", self.parents("measurement", **last), False, **spec
+        )
         previewed = phase is not None and sampler == phase.preview(self.task.sigma_y)
         regret = self.plan.suite.primary if previewed else ()
         self.keys["scores"] = self.scores("samples", last if regret else {}, False, regret=regret)

@@ -25,7 +25,9 @@ def summarise(plan: Plan, store: Store, jobs: int) -> dict[str, Any]:
         "cells": len(cells),
         "skipped": [
             {"task": task, "method": method, "reason": reason}
-            for task, method, reason in dict.fromkeys((c.task, c.method, c.reason) for c in plan.cells if c.reason)
+            for task, method, reason in dict.fromkeys(
+                (c.task, c.method, c.reason) for c in plan.cells if c.reason
+            )
         ],
         "stages": _by_kind(plan, {s.key for s in plan.stages}),
         "cached": _by_kind(plan, cached),

@@ -7,6 +7,7 @@ __all__ = ["Progress"]
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import TextIO
 
 from dcdbench.harness import events
@@ -22,12 +23,20 @@ class Progress:
     Args:
         estimator: Predicts how long stages take, and learns from those that end.
         jobs: Processes at once.
+        row: Gives the scores of a cell, as one line, if a stage completes one; empty otherwise.
         quiet: Whether to tell of failures and damage only.
         stream: Where to write.
     """
 
-    def __init__(self, estimator: Estimator, jobs: int, quiet: bool = False, stream: TextIO | None = None) -> None:
-        self.estimator, self.jobs, self.quiet = estimator, jobs, quiet
+    def __init__(
+        self,
+        estimator: Estimator,
+        jobs: int,
+        row: Callable[[str], str],
+        quiet: bool = False,
+        stream: TextIO | None = None,
+    ) -> None:
+        self.estimator, self.jobs, self.row, self.quiet = estimator, jobs, row, quiet
         self.stream = stream or sys.stderr
         self.live = self.stream.isatty() and not quiet
         self.counts: Counter[str] = Counter()
@@ -55,6 +64,8 @@ class Progress:
                 self._learn(stage, seconds)
                 self._end(stage, status)
                 self._say(f"{status:>8}  {stage.label}  {seconds:.1f} s  [{self._tally()}]")
+                if row := self.row(stage.key):
+                    self._say(f"     row  {row}")
             case events.Failed(stage, failure, remembered):
                 self._end(stage, "failed")
                 again = "  (from an earlier run; --retry-failed tries again)" if remembered else ""
@@ -83,7 +94,7 @@ class Progress:
     def _predict(self) -> None:
         """Looks up, at the first start, how long everything that has not ended will take."""
         if not self.waiting:
-            self.waiting = {key: self.estimator.seconds(s, trial=False) for key, s in self.stages.items()}
+            self.waiting = {key: self.estimator.seconds(s) for key, s in self.stages.items()}
             self.work = sum(self.waiting.values())
 
     def _learn(self, stage: Stage, seconds: float) -> None:

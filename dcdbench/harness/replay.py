@@ -44,7 +44,7 @@ class Replay:
 
     @property
     def reproduced(self) -> bool:
-        """Whether the same address diverged; the figures in the reason may differ in the last digits."""
+        """Whether the same address diverged. On another machine the figures may differ a little."""
         return self.seen is not None and self.seen[1] == self.recorded[1]
 
     def document(self) -> dict[str, Any]:
@@ -58,7 +58,8 @@ class Replay:
         if self.seen is None:
             yield "NOT REPRODUCED: nothing diverged, up to that address and beyond"
         else:
-            verdict = "REPRODUCED" if self.reproduced else "NOT REPRODUCED: diverged elsewhere"
+            same = "" if self.seen == self.recorded else ", with other figures"
+            verdict = f"REPRODUCED{same}" if self.reproduced else "NOT REPRODUCED, diverged elsewhere"
             yield f"{verdict}: {self.seen[0]}, at {self.seen[1]}"
 
 

@@ -260,5 +260,5 @@ def words(hint: Any) -> str:
         return " or ".join(map(words, args))
     if origin is typing.Literal:
         return "one of " + ", ".join(map(str, args))
-    names = {int: "an integer", float: "a number", str: "a text", bool: "true or false"}
+    names = {int: "an integer", float: "a number", str: "a text", bool: "true or false", Path: "a path"}
     return names.get(hint) or str(hint).removeprefix("<class '").removesuffix("'>")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["collect"]
+__all__ = ["Rows", "collect"]
 
 import math
 from collections.abc import Mapping
@@ -29,7 +29,9 @@ def collect(plan: Plan, store: Store) -> Board:
         values=values_of(suite.metrics),
         primary=suite.primary,
         pairs=plan.pairs,
-        claims=tuple(values.Claim(c.name, c.better, c.than, c.metric, c.tasks, c.alpha) for c in suite.claims),
+        claims=tuple(
+            values.Claim(c.name, c.better, c.than, c.metric, c.tasks, c.alpha) for c in suite.claims
+        ),
         provenance=_provenance(plan, shelf),
         skips=tuple(skips),
         baseline=plan.baseline,
@@ -132,9 +134,31 @@ def _provenance(plan: Plan, shelf: _Shelf) -> dict[str, Any]:
     for key in keys:
         receipt = shelf.receipt(key)
         versions = receipt.get("versions", {})
-        entries = {**versions, **{k: receipt.get(k) for k in ("commit", "machine", "cpu", "device", "threads")}}
+        entries = {
+            **versions,
+            **{k: receipt.get(k) for k in ("commit", "machine", "cpu", "device", "threads")},
+        }
         for name, value in entries.items():
             if value is not None:
                 merged.setdefault(name, {})[str(value)] = None
     finished = sorted(shelf.receipt(key).get("finished", "") for key in keys)
-    return {name: ", ".join(found) for name, found in merged.items()} | ({"finished": finished[-1]} if finished else {})
+    return {name: ", ".join(found) for name, found in merged.items()} | (
+        {"finished": finished[-1]} if finished else {}
+    )
+
+
+class Rows:
+    """The scores of cells, one line each, as they are finished."""
+
+    def __init__(self, plan: Plan, store: Store) -> None:
+        self.store, self.primary = store, plan.suite.primary
+        self.cells = {cell.stages["scores"]: cell for cell in plan.cells if not cell.reason}
+
+    def line(self, key: str) -> str:
+        """The cell that a stage completes and its primary scores; empty for any other stage."""
+        record = self.store.get(key) if key in self.cells else None
+        if record is None:
+            return ""
+        scores = record.result["scores"]
+        shown = ", ".join(f"{name} {scores[name]:.3g}" for name in self.primary if name in scores)
+        return f"{self.cells[key].label}: {shown}"

@@ -8,7 +8,6 @@ import dataclasses
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +53,9 @@ def revive(described: Any) -> Any:
 def _class(name: str) -> type:
     module, _, qualname = name.partition(":")
     try:
-        found: type = reduce(getattr, qualname.split("."), importlib.import_module(module))
+        found: Any = importlib.import_module(module)
+        for part in qualname.split("."):
+            found = getattr(found, part)
     except (ImportError, AttributeError) as error:
         plugin = module.removeprefix("dcdbench_plugin_")
         hint = (
@@ -63,7 +64,8 @@ def _class(name: str) -> type:
             else "check out the version that made it"
         )
         raise Unrevivable(f"{name} is not there: {hint}") from error
-    return found
+    made: type = found
+    return made
 
 
 def spec_of(record: Record) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class Oracle:
 
     def sampler(self, setting: Setting) -> Heun:
         """Heun's method, down to no noise."""
-        return Heun(Standard(), "full", 0.0, self.steps)
+        return Heun(Standard(), "full", setting.corruption.sigma_y, self.steps)
 
     def expected(self, law: Any, corruption: Corruption) -> Any | None:
         """The clean law."""

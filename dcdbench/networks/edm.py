@@ -31,7 +31,9 @@ class Preconditioned(nn.Module):
         condition_channels: The channels of the condition that `F` is called with; 0 for none.
     """
 
-    def __init__(self, net: nn.Module, location: float, sigma_data: float, condition_channels: int = 0) -> None:
+    def __init__(
+        self, net: nn.Module, location: float, sigma_data: float, condition_channels: int = 0
+    ) -> None:
         super().__init__()
         self.net = net
         self.location = location

@@ -39,12 +39,16 @@ class UNet:
 class ImageUNet(nn.Module):
     """Pads images to a multiple of the coarsest cell, and embeds the noise level."""
 
+    frequencies: Tensor
+
     def __init__(self, shape: tuple[int, ...], condition: int, law: UNet) -> None:
         super().__init__()
         cell = 2 ** (len(law.channels) - 1)
         self.pad = (0, -shape[2] % cell, 0, -shape[1] % cell)
         self.register_buffer("frequencies", 2 ** torch.linspace(-1, 4, 16), persistent=False)
-        self.embed = nn.Sequential(nn.Linear(32, law.features), nn.SiLU(), nn.Linear(law.features, law.features))
+        self.embed = nn.Sequential(
+            nn.Linear(32, law.features), nn.SiLU(), nn.Linear(law.features, law.features)
+        )
         self.unet = AzulaUNet(
             in_channels=shape[0] + condition,
             out_channels=shape[0],

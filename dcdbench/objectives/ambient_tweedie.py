@@ -62,9 +62,9 @@ class AmbientTweedie:
 
     def view(self, m: Measurement, sigma: Tensor, rng: torch.Generator) -> View:
         """`y + sqrt(sigma^2 - sigma_y^2) n`; a level below `sigma_y` cannot be reached."""
-        added = sigma**2 - m.sigma_y**2
-        if bool((added < 0).any()):
+        if bool((sigma < m.sigma_y * (1 - 1e-6)).any()):  # levels are float32, sigma_y is not
             raise ValueError(f"sigma must be >= sigma_y = {m.sigma_y}, got {float(sigma.min())}")
+        added = (sigma**2 - m.sigma_y**2).clamp(min=0)
         return View(m.y + expand(added.sqrt(), m.y) * randn_like(m.y, rng), sigma)
 
     def signal(self, fake: Fake) -> Tensor:

@@ -5,11 +5,10 @@ from __future__ import annotations
 __all__ = ["LinearDraw"]
 
 from dataclasses import dataclass, fields, replace
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
-from typing_extensions import Self
 
 
 @dataclass(frozen=True)

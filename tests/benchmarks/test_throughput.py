@@ -67,7 +67,7 @@ def rate(f: Callable[[], Any], repeats: int, flops: int) -> float:
 
 
 def expected_flops() -> int:
-    """Twice a multiplication per weight and image, three times over; nothing below needs the input's gradient."""
+    """Two per weight and image: for the output and both gradients, but none for those of the inputs."""
     entry = (FEATURES + SIZE) * WIDTH
     return 2 * BATCH * (3 * (entry + 3 * DEPTH * WIDTH**2 + WIDTH * SIZE) - entry)
 

@@ -65,7 +65,9 @@ def test_it_trains_and_prints_the_leaderboard(first: Run, folder: Path) -> None:
 
 
 def test_no_process_needs_much_memory(first: Run) -> None:
-    receipts = {name: json.loads(raw) for name, (raw, _) in first.files.items() if name.endswith("receipt.json")}
+    receipts = {
+        name: json.loads(raw) for name, (raw, _) in first.files.items() if name.endswith("receipt.json")
+    }
     peaks = {name: receipt["peak_memory_mb"] for name, receipt in receipts.items()}
     assert peaks and max(peaks.values()) < MOST_MB, peaks
 

@@ -17,7 +17,9 @@ def run(context: Context, data: DataSource, train: int | None, heldout: int | No
     drawn = data.load(train, heldout, context.stream)
     splits: dict[str, Tensor] = {name: getattr(drawn, name) for name in SPLITS}
     sizes = {name: len(x) for name, x in splits.items()}
-    return Outcome({"shape": list(data.shape()), "sizes": sizes}, {"splits": splits, "operator": dict(drawn.operator)})
+    return Outcome(
+        {"shape": list(data.shape()), "sizes": sizes}, {"splits": splits, "operator": dict(drawn.operator)}
+    )
 
 
 def load(parent: Parent) -> Data:

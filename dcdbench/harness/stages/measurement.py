@@ -22,7 +22,9 @@ def run(context: Context, operator: OperatorLaw, sigma_y: float, corrupted: bool
     for split in MEASURED:
         x = getattr(data, split)
         if corrupted:
-            draws = {k.removeprefix(f"{split}/"): t for k, t in data.operator.items() if k.startswith(f"{split}/")}
+            draws = {
+                k.removeprefix(f"{split}/"): t for k, t in data.operator.items() if k.startswith(f"{split}/")
+            }
             m = taken(x, operator, draws, sigma_y)
         else:
             m = corruption(x, (context.stream / split).rng())
@@ -44,14 +46,19 @@ def taken(y: Tensor, operator: OperatorLaw, draws: dict[str, Tensor], sigma_y: f
         entry = error.args[0]
         raise ValueError(
             f"the data are corrupted, and {law} needs the draw of A behind each measurement: add an entry "
-            f"{entry!r} beside them, one row per measurement, in an .npz or .safetensors file (entries there: {there})"
+            f"{entry!r} beside them, one row per measurement, in an .npz or .safetensors file "
+            f"(entries there: {there})"
         ) from error
     try:
         seen = A.restrict(y)
     except RuntimeError as error:
-        raise ValueError(f"the draws of {law} do not fit measurements of shape {tuple(y.shape)}: {error}") from error
+        raise ValueError(
+            f"the draws of {law} do not fit measurements of shape {tuple(y.shape)}: {error}"
+        ) from error
     if seen.shape != y.shape:
-        raise ValueError(f"the draws of {law} turn measurements of shape {tuple(y.shape)} into {tuple(seen.shape)}")
+        raise ValueError(
+            f"the draws of {law} turn measurements of shape {tuple(y.shape)} into {tuple(seen.shape)}"
+        )
     return Measurement(seen, A, sigma_y)
 
 

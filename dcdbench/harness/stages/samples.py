@@ -35,9 +35,13 @@ def run(
     x = drawn.x.cpu()
     if not bool(torch.isfinite(x).all()):
         address = str(context.stream)
-        return Outcome({"reason": "samples that are not finite", "address": address}, {"samples": {"x": x}}, "diverged")
+        return Outcome(
+            {"reason": "samples that are not finite", "address": address}, {"samples": {"x": x}}, "diverged"
+        )
     seconds = timed(sampler, net, problem, n, context)
-    return Outcome({"n": n, "nfe": drawn.nfe}, {"samples": {"x": x}}, cost={"ms_per_sample": 1000 * seconds / n})
+    return Outcome(
+        {"n": n, "nfe": drawn.nfe}, {"samples": {"x": x}}, cost={"ms_per_sample": 1000 * seconds / n}
+    )
 
 
 def timed(sampler: Sampler, net: Denoiser | None, problem: Problem, n: int, context: Context) -> float:

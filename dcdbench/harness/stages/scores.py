@@ -43,7 +43,9 @@ def run(
     clean = splits.reference if len(splits.reference) else None
     law = data.law() if hasattr(data, "law") else None
     ideal = method.expected(law, corruption) if method else None
-    reference = Reference(clean, measurement.load(context.parents["measurement"], "test", corruption), corruption, law)
+    reference = Reference(
+        clean, measurement.load(context.parents["measurement"], "test", corruption), corruption, law
+    )
     x = _samples(context, source, ideal, splits.floor, reference)
     scores, skipped = _score(context, x, metrics, reference)
     result = {"n": len(x), "scores": scores, "skipped": skipped}

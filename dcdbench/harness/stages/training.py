@@ -105,7 +105,10 @@ class Run:
             else:
                 stats = next(steps)
             self.journal.note(self.state.step, self.total, stats)
-            while len(self.journal.curve) < len(self.marks) and self.state.step >= self.marks[len(self.journal.curve)]:
+            while (
+                len(self.journal.curve) < len(self.marks)
+                and self.state.step >= self.marks[len(self.journal.curve)]
+            ):
                 self._evaluate()
             self.context.tick(self.state.step / self.total, f"{self.state.nimg / 1000:.0f} kimg")
             if time.monotonic() - last > SAVE_SECONDS:
@@ -143,7 +146,9 @@ class Run:
             "flops": self.state.step * (self.journal.flops or 0),
         }
         if self.journal.best is None:
-            return self._diverged(Diverged("no candidate has finite samples", str(self.context.stream / "candidates")))
+            return self._diverged(
+                Diverged("no candidate has finite samples", str(self.context.stream / "candidates"))
+            )
         return Outcome(result, {"weights": self.journal.weights, "candidates": self.journal.samples})
 
     def _diverged(self, end: Diverged) -> Outcome:
@@ -161,4 +166,3 @@ class Run:
 def clone(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """A copy on the CPU."""
     return {name: t.detach().cpu().clone() for name, t in tensors.items()}
-

@@ -1,0 +1,164 @@
+"""The preconditioning, and what networks are at their initialisation."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from dcdbench.diffusion import edm_weight
+from dcdbench.networks.edm import Preconditioned, seeded
+from dcdbench.networks.mlp import MLP
+from dcdbench.networks.unet import UNet
+from dcdbench.operators.inpainting import Mask
+
+LOCATION, SCALE = -0.4, 0.7
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def normal(seed: int, *shape: int) -> Tensor:
+    return torch.randn(*shape, generator=rng(seed), dtype=torch.float64)
+
+
+class Noting(nn.Module):
+    """Notes what it is called with, and answers what it is told to."""
+
+    def __init__(self, answer: Tensor | None = None) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def forward(self, x: Tensor, c: Tensor, condition: Tensor | None = None) -> Tensor:
+        self.x, self.c, self.condition = x, c, condition
+        return torch.zeros_like(x) if self.answer is None else self.answer
+
+
+def coefficients(sigma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """EDM's `c_skip`, `c_out` and `c_in`."""
+    total = sigma**2 + SCALE**2
+    return SCALE**2 / total, sigma * SCALE / total.sqrt(), 1 / total.sqrt()
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 3, 4)])
+def test_preconditioning_is_that_of_edm_around_the_location(shape: tuple[int, ...]) -> None:
+    answer, x_t = normal(0, 5, *shape), normal(1, 5, *shape)
+    sigma = torch.tensor([0.002, 0.1, 0.5, 3.0, 80.0], dtype=torch.float64)
+    skip, out, scale = (c.reshape(-1, *[1] * len(shape)) for c in coefficients(sigma))
+    net = Noting(answer)
+    got = Preconditioned(net, LOCATION, SCALE)(x_t, sigma)
+    torch.testing.assert_close(got, LOCATION + skip * (x_t - LOCATION) + out * answer)
+    torch.testing.assert_close(net.x, scale * (x_t - LOCATION))
+    torch.testing.assert_close(net.c, sigma.log() / 4)
+    assert net.condition is None
+
+
+@pytest.mark.parametrize("level", [0.01, 0.3, 0.7, 5.0, 80.0])
+@pytest.mark.parametrize("factor", [1.0, 1.3])
+def test_input_and_target_of_the_network_have_unit_variance(level: float, factor: float) -> None:
+    """The promise of the preconditioning for data of the stated scale; for others it is not kept."""
+    n = 200_000
+    sigma = torch.full((n,), level, dtype=torch.float64)
+    skip, out, _ = coefficients(sigma)
+    x = LOCATION + factor * SCALE * normal(0, n)
+    x_t = x + sigma * normal(1, n)
+    net = Noting()
+    Preconditioned(net, LOCATION, SCALE)(x_t[:, None], sigma)
+    target = (x - LOCATION - skip * (x_t - LOCATION)) / out
+    share = SCALE**2 / (SCALE**2 + level**2)  # of the data in the total variance
+    tight = 5 * (2 / n) ** 0.5 * factor**2
+    assert float(net.x.var()) == pytest.approx(factor**2 * share + 1 - share, abs=tight)
+    assert float(target.var()) == pytest.approx(factor**2 * (1 - share) + share, abs=tight)
+    off = max(abs(float(v.var()) - 1) for v in (net.x, target))
+    assert (off < tight) is (factor == 1)
+
+
+def test_the_weighted_loss_of_a_fresh_network_is_one_at_every_level() -> None:
+    """Its output is zero, so its error is the target's variance: what `EXPLODED` refers to."""
+    n = 100_000
+    x = LOCATION + SCALE * normal(0, n, 1)
+    denoiser = Preconditioned(MLP(8, 1).build((1,), 0, rng()).double(), LOCATION, SCALE)
+    for level in (0.01, 0.5, 80.0):
+        sigma = torch.full((n,), level, dtype=torch.float64)
+        with torch.no_grad():
+            error = denoiser(x + level * normal(1, n, 1), sigma) - x
+        loss = edm_weight(sigma, SCALE) * error[:, 0] ** 2
+        assert float(loss.mean()) == pytest.approx(1, abs=0.03)
+
+
+def test_a_mask_hides_entries_after_centring_and_is_the_condition() -> None:
+    x_t, mask = normal(0, 4, 3), (normal(1, 4, 3) > 0).double()
+    sigma = torch.ones(4, dtype=torch.float64)
+    net = Noting()
+    denoiser = Preconditioned(net, LOCATION, SCALE, 1)
+    got = denoiser(x_t, sigma, Mask(mask))
+    assert bool((net.x[mask == 0] == 0).all()) and torch.equal(net.condition, mask)
+    assert bool((got[mask == 0] == LOCATION).all())
+    torch.testing.assert_close(denoiser(x_t + 9 * (1 - mask), sigma, Mask(mask)), got)
+    assert not torch.allclose(denoiser(x_t + 9 * mask, sigma, Mask(mask)), got)  # control
+
+
+def test_the_form_builds_the_same_denoiser_again() -> None:
+    one = Preconditioned(MLP(8, 1).build((3,), 1, rng()), LOCATION, SCALE, 1)
+    form = one.form()
+    assert form == {"location": LOCATION, "sigma_data": SCALE, "condition_channels": 1}
+    two = Preconditioned(MLP(8, 1).build((3,), 1, rng(1)), **form)
+    assert one.state_dict().keys() == two.state_dict().keys()
+    two.load_state_dict(one.state_dict())
+    x, sigma, A = torch.randn(2, 3, generator=rng()), torch.ones(2), Mask(torch.ones(2, 3))
+    assert torch.equal(one(x, sigma, A), two(x, sigma, A))
+
+
+def test_a_borrowed_global_generator_is_given_back() -> None:
+    before = torch.get_rng_state()
+    a, b, c = (seeded(lambda: nn.Linear(3, 3), rng(seed)).weight for seed in (0, 0, 1))
+    assert torch.equal(a, b) and not torch.equal(a, c)
+    assert torch.equal(torch.get_rng_state(), before)
+    with pytest.raises(ZeroDivisionError):
+        seeded(lambda: nn.Linear(int(1 / 0), 3), rng())
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_weights_do_not_depend_on_what_the_generator_gave_before() -> None:
+    """They are a function of its seed: the address decides, not the history."""
+    used = rng(3)
+    torch.randn(5, generator=used)
+    one, two = (MLP(8, 1).build((3,), 0, g) for g in (rng(3), used))
+    assert all(torch.equal(p, q) for p, q in zip(one.parameters(), two.parameters(), strict=True))
+
+
+# A mistake in width, and images of any size
+
+
+@pytest.mark.parametrize(("width", "depth"), [(0, 1), (8, 0)])
+def test_mlp_refuses_no_width_and_no_depth(width: int, depth: int) -> None:
+    with pytest.raises(ValueError, match="width and depth must be >= 1"):
+        MLP(width, depth)
+
+
+def test_mlp_starts_at_zero_and_every_weight_learns() -> None:
+    net = MLP(16, 2).build((4,), 0, rng())
+    x, c = torch.randn(8, 4, generator=rng()), torch.linspace(-1, 1, 8)
+    assert bool((net(x, c) == 0).all())
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
+    for _ in range(3):
+        optimizer.zero_grad()
+        (net(x, c) - x).square().mean().backward()
+        optimizer.step()
+    assert all(p.grad is not None and bool((p.grad != 0).any()) for p in net.parameters())
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 7, 5), (1, 6, 1), (2, 1, 4), (1, 1, 1)])
+@pytest.mark.parametrize("condition", [0, 1])
+def test_unet_takes_images_of_any_size(shape: tuple[int, ...], condition: int) -> None:
+    net = UNet(channels=(4, 8, 8), blocks=1, features=8).build(shape, condition, rng())
+    x, c = torch.randn(3, *shape, generator=rng()), torch.zeros(3)
+    mask = torch.ones(3, 1, *shape[1:]) if condition else None
+    out = net(x, c, mask)
+    assert out.shape == x.shape and bool(torch.isfinite(out).all())
+
+
+def test_unet_refuses_vectors() -> None:
+    with pytest.raises(ValueError, match=r"needs images of shape \(channels, height, width\), got \(5,\)"):
+        UNet().build((5,), 0, rng())
