@@ -111,14 +111,14 @@ class Distil:
     network: Network
     kimg: float
     batch: int = 256
-    lr: float = 3e-4
+    lr: float = 1e-3
     critic_lr: float = 1e-3
-    decay: float = 0.5
-    critic_steps: int = 1
+    decay: float = 1.0
+    critic_steps: int = 2
     start: Literal["teacher", "random"] = "teacher"
     sigma_init: float = 2.5
     noise: bool = False
-    halflife_kimg: float = 20.0
+    halflife_kimg: float = 50.0
     clip: float = 1.0
 
     kind: ClassVar[str] = "student"

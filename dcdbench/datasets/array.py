@@ -142,7 +142,7 @@ def _headers(path: Path) -> dict[str, tuple[int, ...]]:
         from safetensors import safe_open
 
         with safe_open(path, "np") as file:
-            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}
     if path.suffix == ".npy":
         return {"x": np.load(path, mmap_mode="r").shape}
     if path.suffix != ".npz":

@@ -33,7 +33,7 @@ class DMD:
     """
 
     levels: Range = "above"
-    p_mean: float = -0.6
+    p_mean: float = 0.0
     p_std: float = 1.2
 
     def __post_init__(self) -> None:

@@ -37,7 +37,7 @@ class SiD:
 
     alpha: float = 1.0
     levels: Range = "above"
-    p_mean: float = -0.6
+    p_mean: float = 0.0
     p_std: float = 1.2
 
     def __post_init__(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["find", "identities", "write"]
+__all__ = ["identities", "write"]
 
 import json
 from dataclasses import asdict
@@ -32,15 +32,6 @@ def write(plan: Plan, store: Store) -> None:
 def identities(store: Store) -> dict[str, dict[str, Any]]:
     """The identities of the stages that were planned and lacking, by key."""
     return {key: identity for run in _runs(store) for key, identity in run["stages"].items()}
-
-
-def find(store: Store, text: str) -> list[tuple[str, str]]:
-    """The planned or stored stages whose key or label begins with, or is, `text`: (key, label)."""
-    known = {key: "" for key in store.keys()}
-    for run in _runs(store):
-        known |= run["labels"]
-    exact = [(key, label) for key, label in known.items() if text in (key, label)]
-    return exact or [(key, label) for key, label in known.items() if key.startswith(text) or text in label]
 
 
 def _runs(store: Store) -> list[dict[str, Any]]:

@@ -44,9 +44,9 @@ class DCD:
     objective: Objective | None = None
     distiller: Distiller = field(default_factory=SiD)
     teacher_lr: float = 1e-3
-    lr: float = 3e-4
+    lr: float = 1e-3
     critic_lr: float = 1e-3
-    critic_steps: int = 1
+    critic_steps: int = 2
     start: Literal["teacher", "random"] = "teacher"
     sigma_init: float = 2.5
     noise: bool | None = None

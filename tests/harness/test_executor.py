@@ -271,7 +271,7 @@ def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
 
 def records(store: Store) -> dict[str, bytes]:
     """The bits of all records."""
-    return {key: (store.folder(key) / "record.json").read_bytes() for key in store.keys()}  # noqa: SIM118
+    return {key: (store.folder(key) / "record.json").read_bytes() for key in store.keys()}
 
 
 def begun(diary: Path) -> Counter[str]:
@@ -299,7 +299,7 @@ def test_killed_trees_resume_to_the_same_bits_and_repeat_nothing(
         until(lambda: any((store.root / "scratch").glob("*/step")))
         os.killpg(process.pid, signal.SIGKILL)
         until(lambda group=process.pid: not members(group))
-        for key in store.keys():  # noqa: SIM118
+        for key in store.keys():
             where = address(key, stages)
             finished_begun.append((where, begun(diary)[where]))
     assert launch("tree", store, diary).wait(30) == 0

@@ -80,7 +80,7 @@ class Journal:
         with safe_open(path, "pt") as file:
             for name, value in json.loads(file.metadata()["notes"]).items():
                 setattr(self, name, value)
-            for key in file.keys():  # noqa: SIM118 (not a mapping)
+            for key in file.keys():
                 group, _, name = key.partition("//")
                 groups.setdefault(group, {})[name] = file.get_tensor(key)
         self.samples, self.weights = groups.pop("samples"), groups.pop("weights")
