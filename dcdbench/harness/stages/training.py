@@ -120,7 +120,7 @@ class Run:
         net = self.phase.result(self.state)
         rng = (self.context.stream / "candidates").rng(self.context.device)
         val = self.problem.val
-        n = min(2000, max(500, len(val)))
+        n = min(2000, max(100, 2 * len(val)))
         x = self.phase.preview(self.problem.corruption.sigma_y).sample(net, self.problem, n, rng).x
         finite = bool(torch.isfinite(x).all())
         rng = (self.context.stream / "choice").rng(self.context.device)
