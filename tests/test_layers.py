@@ -187,7 +187,7 @@ WRONG = [
     (upward, "dcdbench.harness.x", "from dcdbench.commands.run import command"),
     (upward, "dcdbench.commands.x", "from theory.claim import decide"),
     (upward, "theory.claims.x", "from dcdbench.phases import Teach"),
-    (upward, "theory.claims.x", "from dcdbench.harness.suite import load_suite"),
+    (upward, "theory.claims.x", "from dcdbench.harness.suitefile import load_suite"),
     (unplaced, "dcdbench.helpers", ""),
     (heavy_stages, "dcdbench.harness.stages.x", "from dcdbench.harness.store import Store"),
     (misnamed, "dcdbench.harness.x", "from dcdbench.distillers.sid import SiD"),

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from dcdbench.commands.options import (
+    choose_device,
     configuration,
     open_suite,
     picture,
@@ -51,7 +52,6 @@ def command(
     latents. It shows the first seed; scores are means over all of them. Nothing is trained. Exit
     code 3: nothing is finished.
     """
-    from dcdbench.commands.run import choose_device
     from dcdbench.harness import gallery
     from dcdbench.harness.plan import make_plan
     from dcdbench.harness.store import Store

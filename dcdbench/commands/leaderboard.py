@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dcdbench.commands.options import configuration, open_suite, selection, store_folder, suite_argument
+from dcdbench.commands.options import (
+    choose_device,
+    configuration,
+    open_suite,
+    selection,
+    store_folder,
+    suite_argument,
+)
 
 if TYPE_CHECKING:
     from dcdbench.harness.plan import Plan
@@ -50,7 +57,6 @@ def command(
 
     Exit code 3: nothing is finished.
     """
-    from dcdbench.commands.run import choose_device
     from dcdbench.harness.plan import make_plan
     from dcdbench.harness.store import Store
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "choose_device",
     "configuration",
     "json_output",
     "open_suite",
@@ -112,6 +113,21 @@ def suite_argument(verb: F) -> F:
     return click.argument("suite", type=click.Path(dir_okay=False, path_type=Path))(verb)
 
 
+def choose_device(name: str) -> str:
+    """`auto` is CUDA where there is some; a device that is not there is refused."""
+    if name == "cpu":
+        return name
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise click.BadParameter(f"{name!r} is not available: {str(error).splitlines()[0]}") from error
+    return name
+
+
 def open_suite(
     path: Path,
     overrides: Sequence[str] = (),
@@ -123,8 +139,9 @@ def open_suite(
 ) -> Suite:
     """The suite as the options above ask for it, or a `SuiteError`, which exits with code 2."""
     from dcdbench.harness import suite
+    from dcdbench.harness.suitefile import load_suite
 
-    loaded = suite.load_suite(path, overrides, plugins)
+    loaded = load_suite(path, overrides, plugins)
     chosen = suite.select(loaded, methods, tasks, seeds)
     return suite.quick(chosen) if quick else chosen
 

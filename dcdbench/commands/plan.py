@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from dcdbench.commands.options import (
+    choose_device,
     configuration,
     json_output,
     open_suite,
@@ -41,7 +42,6 @@ def command(
     as_json: bool,
 ) -> int:
     """Tell what a run of SUITE would do: cells, cache hits, shared trainings, predicted time."""
-    from dcdbench.commands.run import choose_device
     from dcdbench.harness.plan import make_plan
     from dcdbench.harness.preview import describe, summarise
     from dcdbench.harness.store import Store

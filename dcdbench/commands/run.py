@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dcdbench.commands.options import configuration, open_suite, selection, store_folder, suite_argument
+from dcdbench.commands.options import (
+    choose_device,
+    configuration,
+    open_suite,
+    selection,
+    store_folder,
+    suite_argument,
+)
 
 if TYPE_CHECKING:
     from dcdbench.harness.executor import Summary
@@ -86,21 +93,6 @@ def command(
         click.echo("interrupted: finished stages are stored; the same command goes on from here", err=True)
         return 130
     return 0 if summary.ok else 1
-
-
-def choose_device(name: str) -> str:
-    """`auto` is CUDA where there is some; a device that is not there is refused."""
-    if name == "cpu":
-        return name
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise click.BadParameter(f"{name!r} is not available: {str(error).splitlines()[0]}") from error
-    return name
 
 
 def _cores() -> int:

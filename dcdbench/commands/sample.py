@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dcdbench.commands.options import plugin_files, store_folder
+from dcdbench.commands.options import choose_device, plugin_files, store_folder
 
 if TYPE_CHECKING:
     from dcdbench.harness.lookup import Found
@@ -50,7 +50,6 @@ def command(
     KEY is a cell such as digits-noise/dcd/0, or the key of samples, of a student or of a teacher,
     or the beginning of one. Images become a grid, points and vectors a scatter plot.
     """
-    from dcdbench.commands.run import choose_device
     from dcdbench.harness import lookup, pictures, revive
     from dcdbench.harness import plugins as loader
     from dcdbench.harness.store import Store

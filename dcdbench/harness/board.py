@@ -78,7 +78,16 @@ class Pair:
 
 @dataclass(frozen=True)
 class Claim:
-    """That the method `better` beats `than` in one value, on `tasks` (None: wherever both ran)."""
+    """That one method scores better than another, on a value of a metric.
+
+    Args:
+        name: The claim in words.
+        better: The method that is claimed to be better.
+        than: The method that it is compared with, paired over tasks and seeds.
+        metric: The name of a value, such as `sliced_w2`.
+        tasks: The tasks it is claimed for; None for all.
+        alpha: The level of the test, in (0, 1).
+    """
 
     name: str
     better: str
@@ -86,6 +95,12 @@ class Claim:
     metric: str
     tasks: tuple[str, ...] | None = None
     alpha: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not 0 < self.alpha < 1:
+            raise ValueError(f"alpha must be in (0, 1), got {self.alpha}")
+        if self.better == self.than:
+            raise ValueError(f"than must be another method than `better`, got {self.than!r}")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from dcdbench.harness import board as values
 from dcdbench.harness.board import Board, CellResult, Skip
 from dcdbench.harness.plan import Cell, Plan, values_of
 from dcdbench.harness.records import Record
@@ -29,9 +28,7 @@ def collect(plan: Plan, store: Store) -> Board:
         values=values_of(suite.metrics),
         primary=suite.primary,
         pairs=plan.pairs,
-        claims=tuple(
-            values.Claim(c.name, c.better, c.than, c.metric, c.tasks, c.alpha) for c in suite.claims
-        ),
+        claims=suite.claims,
         provenance=_provenance(plan, shelf),
         skips=tuple(skips),
         baseline=plan.baseline,

@@ -11,8 +11,9 @@ import typing
 from pathlib import Path
 from typing import Any
 
+from dcdbench.harness.board import Claim
 from dcdbench.harness.resolve import FAMILIES, family_of, fields_of, registry
-from dcdbench.harness.suite import Budget, Claim, Task
+from dcdbench.harness.suite import Budget, Task
 from dcdbench.harness.suitefile import SUITE_KEYS
 
 Schema: typing.TypeAlias = dict[str, Any]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ["Budget", "Claim", "Suite", "SuiteError", "Task", "load_suite", "matching", "quick", "select"]
+__all__ = ["Budget", "Suite", "SuiteError", "Task", "matching", "quick", "select"]
 
 import dataclasses
 import fnmatch
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from dcdbench.harness.board import Claim
 from dcdbench.harness.mistakes import Mistake, SuiteError, nearest
 from dcdbench.protocols import DataSource, Method, Metric, Network, OperatorLaw
 
@@ -74,33 +75,6 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Claim:
-    """That one method scores better than another, on a value of a metric.
-
-    Args:
-        name: The claim in words.
-        better: The method that is claimed to be better.
-        than: The method that it is compared with, paired over tasks and seeds.
-        metric: The name of a value, such as `sliced_w2`.
-        tasks: The tasks it is claimed for; None for all.
-        alpha: The level of the test, in (0, 1).
-    """
-
-    name: str
-    better: str
-    than: str
-    metric: str
-    tasks: tuple[str, ...] | None = None
-    alpha: float = 0.05
-
-    def __post_init__(self) -> None:
-        if not 0 < self.alpha < 1:
-            raise ValueError(f"alpha must be in (0, 1), got {self.alpha}")
-        if self.better == self.than:
-            raise ValueError(f"than must be another method than `better`, got {self.than!r}")
-
-
-@dataclass(frozen=True)
 class Suite:
     """A validated suite file, its grids expanded.
 
@@ -128,24 +102,6 @@ class Suite:
     def cells(self) -> int:
         """How many (task, method, seed) there are."""
         return len(self.tasks) * len(self.methods) * len(self.seeds)
-
-
-def load_suite(path: str | Path, overrides: Sequence[str] = (), plugins: Sequence[str | Path] = ()) -> Suite:
-    """Reads a suite file.
-
-    Args:
-        path: The file.
-        overrides: `a.b=value` texts that replace values of the file; values are YAML.
-        plugins: Files of components to import first.
-
-    Raises:
-        SuiteError: With every mistake in the file.
-    """
-    from dcdbench.harness import plugins as loader
-    from dcdbench.harness.suitefile import build
-
-    loader.load([Path(plugin) for plugin in plugins])
-    return build(Path(path), overrides)
 
 
 def quick(suite: Suite) -> Suite:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-__all__ = ["CLAIM_KEYS", "SUITE_KEYS", "TASK_KEYS", "build"]
+__all__ = ["CLAIM_KEYS", "SUITE_KEYS", "TASK_KEYS", "build", "load_suite"]
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dcdbench.harness import plugins as loader
 from dcdbench.harness import yamlfile
+from dcdbench.harness.board import Claim
 from dcdbench.harness.grid import expand_grids
 from dcdbench.harness.mistakes import ABSENT, Keys, Mistake, SuiteError
 from dcdbench.harness.resolve import Desk, component, fields_of, plain, record
-from dcdbench.harness.suite import Claim, Suite, Task, matching
+from dcdbench.harness.suite import Suite, Task, matching
 
 SUITE_KEYS = [
     "version",
@@ -28,6 +30,21 @@ SUITE_KEYS = [
 ]  # the keys of a file, in the order in which they are usually written
 TASK_KEYS = [key for key in fields_of(Task) if key != "name"]
 CLAIM_KEYS = list(fields_of(Claim))
+
+
+def load_suite(path: str | Path, overrides: Sequence[str] = (), plugins: Sequence[str | Path] = ()) -> Suite:
+    """Reads a suite file.
+
+    Args:
+        path: The file.
+        overrides: `a.b=value` texts that replace values of the file; values are YAML.
+        plugins: Files of components to import first.
+
+    Raises:
+        SuiteError: With every mistake in the file.
+    """
+    loader.load([Path(plugin) for plugin in plugins])
+    return build(Path(path), overrides)
 
 
 def build(path: Path, overrides: Sequence[str] = ()) -> Suite:

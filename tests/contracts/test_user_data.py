@@ -15,7 +15,8 @@ from dcdbench.datasets.array import Array
 from dcdbench.datasets.folder import Folder
 from dcdbench.harness.context import Context, Parent
 from dcdbench.harness.stages import measurement
-from dcdbench.harness.suite import SuiteError, load_suite
+from dcdbench.harness.suite import SuiteError
+from dcdbench.harness.suitefile import load_suite
 from dcdbench.operators.identity import Identity
 from dcdbench.operators.inpainting import Inpainting
 from dcdbench.protocols import DataSource

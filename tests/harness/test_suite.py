@@ -11,7 +11,8 @@ from typing import ClassVar, Literal
 import pytest
 
 from dcdbench.distillers import registry as distillers
-from dcdbench.harness.suite import Suite, SuiteError, load_suite, quick, select
+from dcdbench.harness.suite import Suite, SuiteError, quick, select
+from dcdbench.harness.suitefile import load_suite
 from dcdbench.methods import registry as methods
 from dcdbench.metrics import registry as metrics
 from dcdbench.protocols import Distiller, Metric, Objective

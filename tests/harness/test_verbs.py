@@ -300,7 +300,8 @@ def test_gallery(invoke: Any, tmp_path: Path) -> None:
 def test_gallery_gives_all_methods_the_same_latents(finished: Path, store: Store) -> None:
     from dcdbench.harness.gallery import rows
     from dcdbench.harness.plan import make_plan
-    from dcdbench.harness.suite import load_suite, select
+    from dcdbench.harness.suite import select
+    from dcdbench.harness.suitefile import load_suite
 
     suite = load_suite(finished / "tiny.yaml")
     both = rows(make_plan(suite), store, 0)[1].panels
