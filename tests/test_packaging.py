@@ -19,7 +19,6 @@ NAMES = {
     "PIL": "pillow",
     "ot": "pot",
     "sklearn": "scikit-learn",
-    "typing_extensions": "typing-extensions",
     "yaml": "pyyaml",
 }
 

@@ -184,6 +184,23 @@ def test_sid_beyond_alpha_one_repels_what_is_too_wide(alpha: float) -> None:
     assert turn + TAU == pytest.approx(6 * (c + TAU)) or alpha != 1.2
 
 
+def test_sid_with_alpha_one_leans_on_the_critic_where_it_is_too_wide() -> None:
+    """It pulls back by `2 tau^2 A(B - A)` only: a critic that is off by `2 tau A` in scale turns it round."""
+    c, v = torch.tensor([[0.5]], dtype=torch.float64), 16.0
+    root = torch.tensor([[math.sqrt(v)]], dtype=torch.float64)
+
+    def pull(alpha: float, scale: float) -> float:
+        moving = root.clone().requires_grad_()
+        critic = Linear(scale * exact(root @ root.T).matrix)
+        loss = bare_loss(fixed(SiD, alpha=alpha), exact(c), critic, Z[:, :1] @ moving.T)
+        return -float(torch.autograd.grad(loss, moving)[0])
+
+    off = 1 + 2 * TAU / (v + TAU)
+    assert pull(1.0, 1.0) < 0 < pull(1.0, off)
+    assert pull(0.75, 1.0) < 0 and pull(0.75, off) < 0  # control: a smaller alpha does not mind
+    assert pull(0.75, 1.0) < 4 * pull(1.0, 1.0)
+
+
 def test_the_optimum_is_stationary() -> None:
     """At `S = C`, and for a lesser rank at the leading eigenvectors of C; nowhere near."""
     values, vectors = torch.linalg.eigh(C)

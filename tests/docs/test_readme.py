@@ -99,12 +99,12 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: f"{command.document}: {command.text}")
 def test_the_command_works(command: Command, copy: Path) -> None:
-    """It ends with status 0. The programs are those next to this Python."""
+    """It ends with status 0. The programs are those next to this Python, the code is that of the copy."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     result = subprocess.run(
         ["bash", "-euc", command.executed],
         cwd=copy,
-        env={**os.environ, "PATH": path},
+        env={**os.environ, "PATH": path, "PYTHONPATH": str(copy)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

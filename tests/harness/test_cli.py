@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import click
@@ -66,9 +65,11 @@ def test_help_imports_nothing_heavy() -> None:
 
 def test_help_answers_at_once() -> None:
     def seconds() -> float:
-        start = time.perf_counter()
+        """Of the processor, so that what else runs on the machine does not count."""
+        before = os.times()
         assert python("-m", "dcdbench", "--help").returncode == 0
-        return time.perf_counter() - start
+        after = os.times()
+        return sum(after[2:4]) - sum(before[2:4])  # of children: user and system
 
     assert min(seconds() for _ in range(5)) < 0.2
 
