@@ -34,6 +34,7 @@ FORMATS = ("text", "markdown", "csv", "json", "latex")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--device", default="cpu", show_default=True, help="Where it was trained.")
+@click.option("--brief", is_flag=True, help="Only the suite's primary values.")
 @click.option(
     "--into",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -51,6 +52,7 @@ def command(
     form: str,
     as_json: bool,
     device: str,
+    brief: bool,
     into: Path | None,
 ) -> int:
     """Print the leaderboard of what is finished of SUITE. Nothing is trained.
@@ -63,24 +65,28 @@ def command(
     opened = open_suite(suite, overrides, plugins, quick, methods, tasks, seeds)
     plan, shelf = make_plan(opened, choose_device(device)), Store(store)
     if into is None:
-        return show(plan, shelf, "json" if as_json else form)
-    from dcdbench.harness.leaderboard import leaderboard
+        return show(plan, shelf, "json" if as_json else form, brief)
     from dcdbench.harness.render import into as write_into
-    from dcdbench.harness.render import render
-    from dcdbench.harness.results import collect
 
-    write_into(into, "leaderboard", render(leaderboard(collect(plan, shelf)), "markdown"))
+    text, _ = _rendered(plan, shelf, "markdown", brief)
+    write_into(into, "leaderboard", text)
     click.echo(f"{into}: the leaderboard is written", err=True)
     return 0
 
 
-def show(plan: Plan, store: Store, form: str) -> int:
+def show(plan: Plan, store: Store, form: str, brief: bool = False) -> int:
     """Prints the leaderboard of a plan; the exit code says whether there was anything to print."""
+    text, any_finished = _rendered(plan, store, form, brief)
+    click.echo(text, nl=False)
+    return 0 if any_finished else 3
+
+
+def _rendered(plan: Plan, store: Store, form: str, brief: bool) -> tuple[str, bool]:
+    """The leaderboard in a format, and whether any cell is finished."""
     from dcdbench.harness.leaderboard import leaderboard
     from dcdbench.harness.render import render, wants_color
     from dcdbench.harness.results import collect
 
     board = collect(plan, store)
-    tables = leaderboard(board)
-    click.echo(render(tables, form, wants_color(sys.stdout)), nl=False)
-    return 0 if any(cell.status != "missing" for cell in board.cells) else 3
+    text = render(leaderboard(board.brief() if brief else board), form, wants_color(sys.stdout))
+    return text, any(cell.status != "missing" for cell in board.cells)

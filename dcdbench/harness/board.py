@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["CLEAN", "Board", "CellResult", "Claim", "Pair", "Skip", "ValueInfo"]
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -143,6 +143,18 @@ class Board:
         if len(set(places)) < len(places):
             twice = next(p for p in places if places.count(p) > 1)
             raise ValueError(f"each (task, method, seed) may stand on a board once, got {twice} twice")
+
+    def brief(self) -> Board:
+        """The same board with its primary values alone."""
+
+        def kept(values: Mapping[str, float]) -> dict[str, float]:
+            return {name: value for name, value in values.items() if name in self.primary}
+
+        cells = (
+            replace(c, scores=kept(c.scores), floor=kept(c.floor), theory=kept(c.theory)) for c in self.cells
+        )
+        values = {name: self.values[name] for name in self.primary}
+        return replace(self, cells=tuple(cells), values=values)
 
     @cached_property
     def tasks(self) -> tuple[str, ...]:

@@ -150,7 +150,7 @@ def _costs(s: Standing) -> Table | None:
         columns.append(("speed-up", speed))
     if not columns:
         return None
-    caption = "Train s and GFLOPs: of the last phase; all train s: of all phases."
+    caption = "Train s: of the last phase; all train s and GFLOPs: of all phases."
     if speed:
         caption += " Speed-up: the teacher's ms/sample over the student's."
     rows = tuple(_row(_label(s, m), m, columns) for m in s.methods if s.done(m))

@@ -69,7 +69,9 @@ def main(link: Connection) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         job = link.recv()
-        link.send(_answer(_Voice(link), job))
+        answer = _answer(_Voice(link), job)
+        _flush()  # the coordinator reads the log as soon as it has the answer
+        link.send(answer)
     except EOFError:
         _leave(1)  # the coordinator is gone, or needs no more processes
     finally:
@@ -225,9 +227,13 @@ def _print_to(path: Path) -> None:
 
 def _leave(status: int) -> None:
     """Exits without the interpreter's clean-up, which takes longer than a small stage."""
+    _flush()
+    os._exit(status)
+
+
+def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except (OSError, ValueError):
             continue
-    os._exit(status)
