@@ -134,12 +134,15 @@ class Normal:
 
 
 def base(
-    scratch: Path, operator: OperatorLaw = NOISE.operator, sigma_y: float = SIGMA_Y
+    scratch: Path,
+    operator: OperatorLaw = NOISE.operator,
+    sigma_y: float = SIGMA_Y,
+    heldout: int = 256,
 ) -> dict[str, Outcome]:
     """The stages of data and measurement."""
     from dcdbench.harness.stages import data, measurement
 
-    drawn = data.run(context("data", scratch), Normal(), 512, 256)
+    drawn = data.run(context("data", scratch), Normal(), 512, heldout)
     spec = {"operator": operator, "sigma_y": sigma_y, "corrupted": False}
     measured = measurement.run(context("measurement", scratch, {"data": drawn}), **spec)
     return {"data": drawn, "measurement": measured}
