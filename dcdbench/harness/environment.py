@@ -23,15 +23,15 @@ REQUIRED = {
     "safetensors": "stored weights and samples",
     "filelock": "two runs of one suite at once",
     "tabulate": "tables",
-}
-OPTIONAL = {
     "scikit-learn": "handwritten digits",
     "pillow": "folders of images, pictures of samples",
-    "rich": "live progress on a terminal",
     "matplotlib": "plots",
-    "jinja2": "reports",
-    "deepinv": "imaging operators",
-    "dask": "many machines",
+}
+OPTIONAL = {
+    "pytest": "the tests (extra `test`)",
+    "hypothesis": "property tests (extra `test`)",
+    "pytest-benchmark": "benchmarks (extra `test`)",
+    "tox": "all checks at once (extra `dev`)",
 }
 
 
