@@ -71,9 +71,13 @@ class World:
         return tiny.context(phase.kind, self.scratch, self.parents(phase), tick or (lambda f, t: None), seed)
 
     def train(
-        self, phase: Teach | Distil, tick: Callable[[float, str], None] | None = None, seed: int = 0
+        self,
+        phase: Teach | Distil,
+        tick: Callable[[float, str], None] | None = None,
+        seed: int = 0,
+        checkpoints: int = CHECKPOINTS,
     ) -> Outcome:
-        spec = SEEN | {"shape": (tiny.D,), "checkpoints": CHECKPOINTS, "device": "cpu"}
+        spec = SEEN | {"shape": (tiny.D,), "checkpoints": checkpoints, "device": "cpu"}
         return training.run(self.context(phase, tick, seed), phase, **spec)
 
 
@@ -436,6 +440,15 @@ def test_a_divergence_is_a_result_that_can_be_replayed(world: World) -> None:
     assert (seen.value.reason, seen.value.address) == (result["reason"], result["address"])
     calm = replace(WILD, distiller=replace(WILD.distiller, alpha=0.5))
     assert world.train(calm).status == "done"  # control
+
+
+def test_a_divergence_after_an_interruption_is_told_from_the_same_state(world: World) -> None:
+    """The state to replay from is that of the last candidate, in whichever process it was."""
+    whole = world.train(WILD, checkpoints=20)
+    assert whole.result["replay_from"] > 0
+    with pytest.raises(Interrupted):
+        world.train(WILD, stop_at(whole.result["step"] - 1, Interrupted), checkpoints=20)
+    assert equal(world.train(WILD, checkpoints=20), whole)
 
 
 @pytest.mark.slow
