@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from dcdbench.harness.context import Context
 from dcdbench.harness.revive import parent, sampled, spec_of
@@ -97,13 +98,23 @@ def _training(store: Store, record: Record, device: str, last: int, tell: Callab
         tell(f"{record.key}: from step {start} to {end}")
         kept: deque[dict[str, float]] = deque(maxlen=last)
         try:
-            for stats in train(run.phase, run.problem, run.state, run.context.stream / "step"):
+            for stats in steps(run):
                 kept.append({"step": run.state.step - 1, **stats})
                 if run.state.step > end + AFTER:
                     return Replay(record.key, recorded, None, start, tuple(kept))
         except Diverged as seen:
             return Replay(record.key, recorded, (seen.reason, seen.address), start, tuple(kept))
     raise AssertionError("a training does not end by itself")
+
+
+def steps(run: Run) -> Iterator[dict[str, float]]:
+    """The steps of a training, as it took them: counting its first one moves the last bits of that."""
+    taken = train(run.phase, run.problem, run.state, run.context.stream / "step")
+    if run.state.step == 0:
+        with FlopCounterMode(display=False):
+            first = next(taken)
+        yield first
+    yield from taken
 
 
 def _candidate(run: Run, recorded: tuple[str, str]) -> tuple[str, str] | None:
