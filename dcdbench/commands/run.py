@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["command"]
 
+import gc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,8 @@ def command(
     from dcdbench.harness.plan import make_plan
     from dcdbench.harness.store import Store
 
+    gc.freeze()  # what was imported stays: no need to look through it again and again
+    gc.set_threshold(50_000)
     opened = open_suite(suite, overrides, plugins, quick, methods, tasks, seeds)
     device = choose_device(device)
     plan = make_plan(opened, device)

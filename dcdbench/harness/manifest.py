@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["identities", "write"]
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,8 @@ def write(plan: Plan, store: Store) -> None:
         },
         "labels": {stage.key: stage.label for stage in plan.stages},
     }
-    if store.run(plan.suite.name) != json.loads(json.dumps(manifest)):
+    old = store.run(plan.suite.name)
+    if manifest["stages"] or old is None or old["labels"] != manifest["labels"]:
         store.write_run(plan.suite.name, manifest)
 
 
