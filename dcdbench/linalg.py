@@ -1,11 +1,15 @@
-r"""Covariance matrices: square roots, and the Bures-Wasserstein distance; and distances of points."""
+r"""Covariance matrices: square roots, and the Bures-Wasserstein distance; distances; least squares."""
 
 from __future__ import annotations
 
-__all__ = ["bures", "bures_factors", "distances", "eigh_psd", "sqrtm", "symmetric"]
+__all__ = ["bures", "bures_factors", "distances", "eigh_psd", "least_squares", "sqrtm", "symmetric"]
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
+
+from dcdbench.batch import expand
 
 EXACT_DIM = 128  # up to here, differences are formed one by one rather than by a matrix product
 
@@ -69,3 +73,60 @@ def distances(x: Tensor, y: Tensor) -> Tensor:
     """
     mode = "donot_use_mm_for_euclid_dist" if x.shape[1] <= EXACT_DIM else "use_mm_for_euclid_dist"
     return torch.cdist(x, y, compute_mode=mode)
+
+
+def least_squares(
+    A: Callable[[Tensor], Tensor],
+    adjoint: Callable[[Tensor], Tensor],
+    y: Tensor,
+    *,
+    ridge: float = 0.0,
+    tol: float | None = None,
+    steps: int | None = None,
+) -> Tensor:
+    r"""The `x` that minimises `|A x - y|^2 + ridge |x|^2`, and among several the one of least norm.
+
+    Conjugate gradients on the normal equations (CGLS; Paige and Saunders, 1982,
+    https://doi.org/10.1145/355984.355989, also for when to stop). They start at 0, so `x` stays in the range
+    of `A^T`. Each sample has its own step sizes, and rests once it has converged: it depends on no other
+    sample. Differentiable.
+
+    Args:
+        A: A linear map for each sample, `(B, *)` to `(B, *)`.
+        adjoint: Its transpose.
+        y: What is to be met, `(B, *)`.
+        ridge: The weight of Tikhonov's regularisation, `>= 0`.
+        tol: A sample has converged when its residual `r` is at most this share of `y`, or `|A^T r|` of
+            `|A| |r|`; by default four times the rounding error of the type of `y`.
+        steps: The most steps; by default ten for each entry of `x`, where exact arithmetic needs one.
+    """
+    eps = torch.finfo(y.dtype).eps
+    tol = 4 * eps if tol is None else tol
+    r, s = y, adjoint(y)
+    x, p, gamma = torch.zeros_like(s), s, _squared(s)
+    norm, target = torch.zeros_like(gamma), tol**2 * _squared(y)  # norm: that of A, squared, as far as seen
+    for _ in range(10 * s[:1].numel() if steps is None else steps):
+        q = A(p)
+        length, missed = _squared(p), _squared(r) + ridge * _squared(x)
+        bend = _squared(q) + ridge * length
+        norm = torch.maximum(norm, _ratio(bend, length))
+        # A direction that A maps to rounding errors is one of its null space.
+        going = (missed > target) & (gamma > tol**2 * norm * missed) & (bend > eps**2 * norm * length)
+        if not going.any():
+            break
+        step = _ratio(gamma, bend) * going
+        x, r = x + expand(step, x) * p, r - expand(step, r) * q
+        s = adjoint(r) - ridge * x
+        last, gamma = gamma, _squared(s)
+        p = expand(going, s) * (s + expand(_ratio(gamma, last), s) * p)
+    return x
+
+
+def _squared(x: Tensor) -> Tensor:
+    """The squared norm per sample, `(B,)`."""
+    return x.flatten(1).square().sum(1)
+
+
+def _ratio(a: Tensor, b: Tensor) -> Tensor:
+    """`a / b`, and 0 where `b` is: no gradient divides by 0 either."""
+    return torch.where(b > 0, a / torch.where(b > 0, b, torch.ones_like(b)), torch.zeros_like(a))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Broken", "Case", "Shape", "close", "global_state", "require"]
+__all__ = ["Broken", "Case", "Shape", "close", "fits", "global_state", "require"]
 
 import random
 from collections.abc import Iterator
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dcdbench.operators.identifiability import fits
 from dcdbench.protocols import Operator, OperatorLaw
 from dcdbench.streams import Stream
 

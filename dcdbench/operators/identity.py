@@ -37,7 +37,9 @@ class Identity:
     """The identity, `A = I`."""
 
     linear: ClassVar[bool] = True
+    differentiable: ClassVar[bool] = True
     masks: ClassVar[bool] = False
+    random: ClassVar[bool] = False
 
     def draw(self, shape: tuple[int, ...], n: int, rng: torch.Generator) -> IdentityDraw:
         """The identity: the law has one outcome."""

@@ -61,7 +61,9 @@ class Inpainting:
     keep: float = 0.5
 
     linear: ClassVar[bool] = True
+    differentiable: ClassVar[bool] = True
     masks: ClassVar[bool] = True
+    random: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not 0 < self.keep <= 1:

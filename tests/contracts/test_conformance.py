@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,9 @@ from torch import Tensor
 from dcdbench.cli import cli
 from dcdbench.harness.conformance import check_operator
 from dcdbench.harness.resolve import FAMILIES, registry
+from dcdbench.operators.clip import Clip
 from dcdbench.operators.inpainting import Inpainting, Mask
+from dcdbench.operators.quantise import Quantise
 
 SHAPES = ((4,), (2, 3, 5))
 
@@ -60,6 +62,71 @@ class Regrows(Mask):
 class DropsMore(Mask):
     def further(self, delta: float, rng: torch.Generator) -> Mask:
         return super().further(delta**0.5, rng)
+
+
+class DropsAtLeastHalf(Mask):
+    exact_share = False
+
+    def further(self, delta: float, rng: torch.Generator) -> DropsAtLeastHalf:
+        return replace(self, mask=super().further(max(delta, 0.5), rng).mask)
+
+
+class DropsNothing(Mask):
+    exact_share = False
+
+    def further(self, delta: float, rng: torch.Generator) -> DropsNothing:
+        return self
+
+
+class Rolls(Mask):
+    def adjoint(self, y: Tensor) -> Tensor:
+        return (self.mask * y).roll(1, -1)
+
+
+class Explodes(Mask):
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.mask * x * 1e300
+
+
+class ShowsNothing(Mask):
+    def back(self, y: Tensor) -> Tensor:
+        return torch.zeros_like(y)
+
+
+class ShowsSquares(Mask):
+    def back(self, y: Tensor) -> Tensor:
+        return self.mask * y.square()
+
+
+class ShowsFlat(Mask):
+    def back(self, y: Tensor) -> Tensor:
+        return self.adjoint(y).flatten(1)[:, 1:]
+
+
+class Stays(Mask):
+    def to(self, device: object = None, dtype: torch.dtype | None = None) -> Mask:
+        return super().to(None, dtype)
+
+
+class MovesItself(Mask):
+    def to(self, device: object = None, dtype: torch.dtype | None = None) -> Mask:
+        moved = super().to(device, dtype)
+        if dtype == torch.float16:
+            object.__setattr__(self, "mask", moved.mask.to(self.mask) + 1)
+        return moved
+
+
+@dataclass(frozen=True)
+class CastsWholeNumbers(Mask):
+    which: Tensor = field(default_factory=lambda: torch.arange(5))
+
+    def to(self, device: str | None = None, dtype: torch.dtype | None = None) -> Mask:
+        return replace(super().to(device, dtype), which=self.which.to(device, dtype))
+
+
+class SharedTensors(Mask):
+    def tensors(self) -> dict[str, Tensor]:
+        return super().tensors() | {"kernel": torch.ones(3, 3)}
 
 
 class NothingToShow(Mask):
@@ -139,6 +206,38 @@ class Claims(Inpainting):
 
 
 @dataclass(frozen=True)
+class Same(Inpainting):
+    """One mask for all samples, and says that they are random."""
+
+    def draw(self, shape: tuple[int, ...], n: int, rng: torch.Generator) -> Mask:
+        mask = super().draw(shape, 1, rng).mask
+        return Mask(mask.repeat(n, *(1,) * (mask.ndim - 1)))
+
+
+@dataclass(frozen=True)
+class CallsItFixed(Inpainting):
+    random = False
+
+
+@dataclass(frozen=True)
+class CallsItRough(Inpainting):
+    differentiable = False
+
+
+@dataclass(frozen=True)
+class Curved(Clip):
+    """Nonlinear, with a gradient that is wrong, or none."""
+
+    gradient: str = "wrong"
+
+    def read(self, x: Tensor) -> Tensor:
+        y = torch.sin(x)
+        return (
+            y.detach() if self.gradient == "none" else 2 * y - y.detach() if self.gradient == "wrong" else y
+        )
+
+
+@dataclass(frozen=True)
 class OtherShape(Inpainting):
     def measured_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         return (*shape, 1)
@@ -147,6 +246,8 @@ class OtherShape(Inpainting):
 def test_sound_operators_pass() -> None:
     assert failures(Inpainting()) == set()
     assert failures(Wrapped()) == set()
+    assert failures(Wrapped(draws=DropsAtLeastHalf)) == set()
+    assert failures(Clip()) == failures(Quantise()) == failures(Curved(gradient="right")) == set()
 
 
 @pytest.mark.parametrize(
@@ -159,6 +260,16 @@ def test_sound_operators_pass() -> None:
         (RestrictsLess, {"restriction"}),
         (Regrows, {"further corruption"}),
         (DropsMore, {"further corruption"}),
+        (DropsNothing, {"further corruption"}),
+        (Rolls, {"norm", "adjointness"}),
+        (Explodes, {"norm"}),
+        (ShowsNothing, {"back"}),
+        (ShowsSquares, {"back"}),
+        (ShowsFlat, {"back"}),
+        (Stays, {"moves"}),
+        (MovesItself, {"moves"}),
+        (CastsWholeNumbers, {"moves"}),
+        (SharedTensors, {"store and restore"}),
         (NothingToShow, {"condition"}),
         (Reverses, {"slicing"}),
         (Float32, {"dtypes"}),
@@ -180,10 +291,22 @@ def test_each_wrong_draw_fails_its_law(draws: type[Mask], broken: set[str]) -> N
         (Denies(), {"identifiability"}),
         (Claims(), {"identifiability"}),
         (OtherShape(), {"measured shape"}),
+        (Same(), {"randomness"}),
+        (CallsItFixed(), {"randomness"}),
+        (CallsItRough(), {"gradient"}),
+        (Curved(gradient="wrong"), {"gradient"}),
+        (Curved(gradient="none"), {"gradient"}),
     ],
 )
-def test_each_wrong_law_fails(law: Inpainting, broken: set[str]) -> None:
+def test_each_wrong_law_fails(law: Inpainting | Clip, broken: set[str]) -> None:
     assert broken <= failures(law)
+
+
+def test_what_does_not_concern_a_law_is_told() -> None:
+    told = {finding.name: finding.text for finding in check_operator(Quantise(), SHAPES)}
+    assert told["adjointness"] == "not checked: the operator is not linear"
+    assert told["gradient"] == "not checked: the operator is not differentiable"
+    assert "not checked" not in told["measured shape"]
 
 
 def test_checks_leave_the_global_generators_alone() -> None:
@@ -199,7 +322,9 @@ from dataclasses import dataclass
 
 from dcdbench.metrics import register as register_metric
 from dcdbench.operators import register
+from dcdbench.operators.clip import Clip
 from dcdbench.operators.inpainting import Inpainting, Mask
+from dcdbench.operators.quantise import Quantise
 
 
 class Draw(Mask):
