@@ -13,7 +13,7 @@ from torch import Tensor
 from dcdbench.batch import randn_like
 
 if TYPE_CHECKING:
-    from dcdbench.protocols import Operator, OperatorLaw
+    from dcdbench.protocols import Noise, Operator, OperatorLaw
 
 
 @dataclass(frozen=True)
@@ -23,34 +23,49 @@ class Measurement:
     y: Tensor  # (B, *measured)
     A: Operator
     sigma_y: float
+    shape: tuple[int, ...]  # of one signal
+
+    @property
+    def apart(self) -> bool:
+        """Whether measurements have another shape than signals."""
+        return tuple(self.y.shape[1:]) != self.shape
 
     def __len__(self) -> int:
         return len(self.y)
 
     def __getitem__(self, index: Tensor | slice) -> Measurement:
-        return Measurement(self.y[index], self.A[index], self.sigma_y)
+        return Measurement(self.y[index], self.A[index], self.sigma_y, self.shape)
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Measurement:
         """The same measurements on another device, or in another floating type."""
-        return Measurement(self.y.to(device=device, dtype=dtype), self.A.to(device, dtype), self.sigma_y)
+        y = self.y.to(device=device, dtype=dtype)
+        return Measurement(y, self.A.to(device, dtype), self.sigma_y, self.shape)
 
 
 @dataclass(frozen=True)
 class Fake(Measurement):
     """A measurement of a generator's output `x`, which is known and carries the gradient.
 
-    Its `sigma_y` is 0 where no measurement noise was added.
+    Its `sigma_y` is 0 where no white noise was added.
     """
 
     x: Tensor  # (B, *signal)
+    u: Tensor  # (B, *measured): `y` without its white noise
 
 
 @dataclass(frozen=True)
 class Corruption:
-    """A law over operators, and the standard deviation `sigma_y >= 0` of white Gaussian noise."""
+    """How signals become measurements.
+
+    Args:
+        operator: The law over operators.
+        sigma_y: The standard deviation, `>= 0`, of white Gaussian noise.
+        noise: Noise of another law, between the operator and the white noise; None for none.
+    """
 
     operator: OperatorLaw
     sigma_y: float = 0.0
+    noise: Noise | None = None
 
     def __post_init__(self) -> None:
         if not self.sigma_y >= 0:
@@ -59,16 +74,18 @@ class Corruption:
     def __call__(self, x: Tensor, rng: torch.Generator) -> Measurement:
         """Measures signals `x`, `(B, *)`, each with a fresh draw of A and fresh noise."""
         fake = self.fake(x, rng)
-        return Measurement(fake.y, fake.A, self.sigma_y)
+        return Measurement(fake.y, fake.A, self.sigma_y, fake.shape)
 
     def fake(self, x: Tensor, rng: torch.Generator, *, noise: bool = True) -> Fake:
-        """Measures a generator's output and keeps it, with or without measurement noise."""
-        A = self.operator.draw(tuple(x.shape[1:]), len(x), rng).to(x.device, x.dtype)
-        y = A(x)
+        """Measures a generator's output and keeps it, with or without white noise."""
+        shape = tuple(x.shape[1:])
+        A = self.operator.draw(shape, len(x), rng).to(x.device, x.dtype)
+        u = A(x)
+        if self.noise is not None:
+            u = A.restrict(self.noise(u, rng))
         sigma_y = self.sigma_y if noise else 0.0
-        if sigma_y > 0:
-            y = y + sigma_y * A.restrict(randn_like(y, rng))
-        return Fake(y, A, sigma_y, x)
+        y = u + sigma_y * A.restrict(randn_like(u, rng)) if sigma_y > 0 else u
+        return Fake(y, A, sigma_y, shape, x, u)
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,12 @@ __all__ = [
     "DataSource",
     "Denoiser",
     "Distiller",
+    "Judges",
+    "Left",
     "Method",
     "Metric",
     "Network",
+    "Noise",
     "Objective",
     "Operator",
     "OperatorLaw",
@@ -24,8 +27,9 @@ __all__ = [
     "View",
 ]
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -39,7 +43,10 @@ if TYPE_CHECKING:
 class Operator(Protocol):
     """One draw of `A` per sample. Its first axis counts samples, like that of what it acts on."""
 
-    linear: ClassVar[bool]
+    @property
+    def linear(self) -> bool:
+        """Whether `A` is linear, so that it has an adjoint and a pseudo-inverse."""
+        ...
 
     def __call__(self, x: Tensor) -> Tensor:
         """The noiseless measurement `A x`, `(B, *signal)` to `(B, *measured)`; differentiable."""
@@ -55,6 +62,10 @@ class Operator(Protocol):
 
     def restrict(self, y: Tensor) -> Tensor:
         """Zeroes the entries of `y` that were not measured."""
+        ...
+
+    def back(self, y: Tensor) -> Tensor:
+        """`y` as a signal, `(B, *signal)`, for a network to see: linear, and zero only where `A^T y` is."""
         ...
 
     def further(self, delta: float, rng: torch.Generator) -> Operator | None:
@@ -82,8 +93,25 @@ class Operator(Protocol):
 class OperatorLaw(Protocol):
     """A law over operators: what a file in `operators/` registers."""
 
-    linear: ClassVar[bool]
-    masks: ClassVar[bool]  # whether draws have a `further` corruption and a `condition`
+    @property
+    def linear(self) -> bool:
+        """Whether draws are linear."""
+        ...
+
+    @property
+    def masks(self) -> bool:
+        """Whether draws have a `further` corruption and a `condition`."""
+        ...
+
+    @property
+    def random(self) -> bool:
+        """Whether draws differ from sample to sample."""
+        ...
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether gradients flow through draws; true of all linear ones."""
+        ...
 
     def draw(self, shape: tuple[int, ...], n: int, rng: torch.Generator) -> Operator:
         """`n` independent draws for signals of `shape` (without the batch axis), on `rng.device`."""
@@ -113,24 +141,51 @@ class Denoiser(Protocol):
         ...
 
 
+@runtime_checkable
+class Noise(Protocol):
+    """Noise that is not white and Gaussian. What a file in `noises/` registers."""
+
+    def __call__(self, u: Tensor, rng: torch.Generator) -> Tensor:
+        """Noisy `u`, `(B, *measured)`; differentiable by a path from `u` to the result."""
+        ...
+
+
 @dataclass(frozen=True)
 class View:
-    """What a denoiser is shown of a measurement at one noise level."""
+    """A measurement brought to a noise level, and what a denoiser says of it.
 
-    x_t: Tensor  # (B, *)
+    Diffusions live in the space of measurements, networks in that of signals. Where the draw of A
+    is given, a network is shown `A.back(x_t)` and A, and its estimate is measured by A.
+    """
+
+    x_t: Tensor  # (B, *measured)
     sigma: Tensor  # (B,)
-    A: Operator | None = None  # given to the denoiser, where the objective conditions on it
+    A: Operator | None = None  # shown to the denoiser; None where signals and measurements share a space
 
-    def restrict(self, x: Tensor) -> Tensor:
-        """Zeroes what this view does not show, so that losses count what was measured."""
-        return x if self.A is None else self.A.restrict(x)
+    def shown(self) -> Tensor:
+        """What a network sees, `(B, *signal)`."""
+        return self.x_t if self.A is None else self.A.back(self.x_t)
+
+    def signal(self, denoiser: Denoiser) -> Tensor:
+        """The denoiser's estimate of the signal, `(B, *signal)`."""
+        return denoiser(self.shown(), self.sigma, self.A)
+
+    def estimate(self, denoiser: Denoiser) -> Tensor:
+        """The denoiser's estimate of what is diffused, `(B, *measured)`."""
+        x = self.signal(denoiser)
+        return x if self.A is None else self.A(x)
+
+    def of(self, y: Tensor) -> Tensor:
+        """What this view contains of a measurement `y`: a further corruption drops entries."""
+        return y if self.A is None else self.A.restrict(y)
+
+
+Left = Literal["all", "noise", "nothing"]
 
 
 @runtime_checkable
 class Objective(Protocol):
     """A loss of phase I, stateless; also that of the critic in phase II."""
-
-    conditional: ClassVar[bool]  # whether the denoiser is conditioned on the draw of A
 
     def supports(self, corruption: Corruption) -> str | None:
         """None, or the reason why this objective cannot learn from such measurements."""
@@ -145,13 +200,17 @@ class Objective(Protocol):
         ...
 
     def signal(self, fake: Fake) -> Tensor:
-        """What the denoiser estimates, for a fake whose signal is known; differentiable."""
+        """What is to be estimated, `(B, *measured)`, for a fake where it is known; differentiable."""
         ...
 
     def draw(
         self, corruption: Corruption, shape: tuple[int, ...], n: int, rng: torch.Generator
     ) -> Operator | None:
-        """What the denoiser is conditioned on when it samples `n` signals, or None."""
+        """The draws of A that a denoiser is shown when it samples `n` signals, or None."""
+        ...
+
+    def left(self, corruption: Corruption, shape: tuple[int, ...]) -> Left:
+        """What of the corruption must be done to samples of the learned law to compare them with `y`."""
         ...
 
     def lowest(self, sigma_y: float) -> float:
@@ -159,27 +218,47 @@ class Objective(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Judges:
+    """Who judges a fake in phase II.
+
+    Args:
+        teacher: The denoiser of phase I.
+        critic: The denoiser of fakes.
+        objective: That of the teacher, which says how fakes are viewed.
+        sigma_y: The noise of real measurements; that of a fake may be 0.
+        discriminator: The logit, `(B,)`, that a view is one of real measurements; None where none is trained.
+    """
+
+    teacher: Denoiser
+    critic: Denoiser
+    objective: Objective
+    sigma_y: float
+    discriminator: Callable[[View], Tensor] | None = None
+
+
 @runtime_checkable
 class Distiller(Protocol):
     """The generator's loss of phase II, stateless."""
 
-    def supports(self, objective: Objective, corruption: Corruption) -> str | None:
-        """None, or the reason why this loss cannot be used with that teacher."""
+    def supports(self, objective: Objective, corruption: Corruption, *, noise: bool = False) -> str | None:
+        """None, or the reason why this loss cannot be used with that teacher.
+
+        `noise` says whether fakes carry measurement noise.
+        """
         ...
 
-    def __call__(
-        self,
-        teacher: Denoiser,
-        critic: Denoiser,
-        objective: Objective,
-        fake: Fake,
-        sigma_y: float,
-        rng: torch.Generator,
-    ) -> Tensor:
-        """The loss per sample, `(B,)`, whose gradient reaches the generator through `fake`.
+    @property
+    def discriminates(self) -> bool:
+        """Whether it needs a discriminator, which is then trained beside the critic."""
+        ...
 
-        `sigma_y` is the noise of the real measurements; that of the fake may be 0.
-        """
+    def sigma(self, judges: Judges, fake: Fake, rng: torch.Generator) -> Tensor:
+        """The noise levels, `(B,)`, at which fakes are judged."""
+        ...
+
+    def __call__(self, judges: Judges, fake: Fake, rng: torch.Generator) -> Tensor:
+        """The loss per sample, `(B,)`, whose gradient reaches the generator through `fake`."""
         ...
 
 
@@ -188,7 +267,10 @@ class Network(Protocol):
     """An architecture: builds a module `F(x, c_noise, condition)`."""
 
     def build(self, shape: tuple[int, ...], condition_channels: int, rng: torch.Generator) -> torch.nn.Module:
-        """A fresh network for signals of `shape`, its weights drawn from `rng` alone."""
+        """A fresh network for signals of `shape`, its weights drawn from `rng` alone.
+
+        The condition has `condition_channels` channels for images, and numbers for vectors.
+        """
         ...
 
 
@@ -210,7 +292,11 @@ class Data:
 
 @runtime_checkable
 class DataSource(Protocol):
-    """Signals, or measurements where `corrupted` is true. What a file in `datasets/` registers."""
+    """Signals, or measurements where `corrupted` is true. What a file in `datasets/` registers.
+
+    A source whose files may be absent has a method `missing() -> str | None` too: the reason why it
+    cannot be loaded here. Its tasks are then skipped. Its `shape` needs no file.
+    """
 
     corrupted: bool
 
@@ -253,6 +339,7 @@ class Setting:
     teacher_kimg: float  # thousands of images that phase I trains on
     student_kimg: float  # thousands of images that phase II trains on
     batch: int = 256
+    source: DataSource | None = None  # granted to oracles alone
 
 
 @runtime_checkable
@@ -267,6 +354,11 @@ class Phase(Protocol):
     @property
     def needs_clean(self) -> bool:
         """Whether it trains on clean data, which only an oracle does."""
+        ...
+
+    @property
+    def network(self) -> Network:
+        """The architecture that it trains."""
         ...
 
     @property
@@ -293,6 +385,10 @@ class Phase(Protocol):
 
     def preview(self, sigma_y: float) -> Sampler:
         """The sampler by which checkpoints are compared."""
+        ...
+
+    def left(self, corruption: Corruption, shape: tuple[int, ...]) -> Corruption:
+        """The corruption that brings previews to the law of measurements."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Heun", "Observed", "OneStep", "generate"]
+__all__ = ["Heun", "Latent", "Observed", "OneStep", "Restored", "generate"]
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,7 +12,9 @@ from torch import Tensor
 
 from dcdbench.diffusion import heun, karras_levels
 from dcdbench.problem import Problem
-from dcdbench.protocols import Denoiser, Objective, Operator, Samples
+from dcdbench.protocols import Denoiser, Objective, Operator, Sampler, Samples, View
+
+Latent = Literal["seen", "full"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class Heun:
 
     `full` goes down to `sigma_min`, then to 0. `truncated` goes down to exactly the lowest level
     that the objective trained and returns the denoiser's estimate there, a posterior mean.
-    A denoiser that is conditioned on A keeps one draw of it for the whole trajectory.
+    A denoiser that is shown A keeps one draw of it for the whole trajectory, which runs in the space of
+    measurements; the sample is the denoiser's last estimate of the signal.
 
     Args:
         objective: That of the denoiser.
@@ -52,11 +55,16 @@ class Heun:
         assert denoiser is not None
         count = Counted(denoiser, self.objective.draw(problem.corruption, problem.shape, n, rng))
         levels = self.levels()
-        x = float(levels[0]) * torch.randn(n, *problem.shape, generator=rng, device=rng.device)
-        x = heun(count, x, levels)
+        x_t = heun(count, float(levels[0]) * self._noise(count.A, problem, n, rng), levels)
         if self.mode == "truncated":
-            x = count(x, float(levels[-1]))
-        return Samples(x, count.calls)
+            x_t = count(x_t, float(levels[-1]))
+        return Samples(x_t if count.A is None else count.signal, count.calls)
+
+    def _noise(self, A: Operator | None, problem: Problem, n: int, rng: torch.Generator) -> Tensor:
+        """White noise in the space of the diffusion: of measurements, where a draw of A is shown."""
+        shape = problem.shape if A is None else problem.corruption.operator.measured_shape(problem.shape)
+        noise = torch.randn(n, *shape, generator=rng, device=rng.device)
+        return noise if A is None else A.restrict(noise)
 
 
 @dataclass(frozen=True)
@@ -66,21 +74,42 @@ class OneStep:
     Args:
         objective: That of the teacher, which says what the network is conditioned on.
         sigma_init: The noise level of the input.
+        latent: Whether a network that is shown a draw of A sees its latents through it or in full.
     """
 
     objective: Objective
     sigma_init: float
+    latent: Latent = "seen"
 
     @torch.no_grad()
     def sample(self, denoiser: Denoiser | None, problem: Problem, n: int, rng: torch.Generator) -> Samples:
         """`n` signals, on the device of `rng`."""
         assert denoiser is not None
-        return Samples(generate(denoiser, self.objective, problem, n, self.sigma_init, rng), 1)
+        x = generate(denoiser, self.objective, problem, n, self.sigma_init, self.latent, rng)
+        return Samples(x, 1)
+
+
+@dataclass(frozen=True)
+class Restored:
+    """Samples that are measurements, brought back to signals by the pseudo-inverse of fresh draws of A.
+
+    Args:
+        sampler: What gives the measurements.
+    """
+
+    sampler: Sampler
+
+    @torch.no_grad()
+    def sample(self, denoiser: Denoiser | None, problem: Problem, n: int, rng: torch.Generator) -> Samples:
+        """`n` signals, on the device of `rng`."""
+        drawn = self.sampler.sample(denoiser, problem, n, rng)
+        A = problem.corruption.operator.draw(problem.shape, n, rng)
+        return Samples(A.pinv(drawn.x), drawn.nfe)
 
 
 @dataclass(frozen=True)
 class Observed:
-    """No model: measurements of the training set, brought back by the pseudo-inverse."""
+    """No model: measurements of the training set, as they are or, where they are no signals, brought back."""
 
     @torch.no_grad()
     def sample(self, denoiser: Denoiser | None, problem: Problem, n: int, rng: torch.Generator) -> Samples:
@@ -89,7 +118,8 @@ class Observed:
         order = torch.randperm(len(m), generator=rng, device=rng.device)
         index = order.repeat(-(-n // len(m)))[:n]
         chosen = m[index]
-        return Samples(chosen.A.pinv(chosen.y) if chosen.A.linear else chosen.y, 0)
+        back = chosen.apart or problem.corruption.operator.masks
+        return Samples(chosen.A.back(chosen.y) if back else chosen.y, 0)
 
 
 def generate(
@@ -98,22 +128,26 @@ def generate(
     problem: Problem,
     n: int,
     sigma_init: float,
+    latent: Latent,
     rng: torch.Generator,
 ) -> Tensor:
     r"""`G(z) = D(sigma_init z, sigma_init)`, `z ~ N(0, I)`, differentiable; `(n, *signal)`."""
     A = objective.draw(problem.corruption, problem.shape, n, rng)
     z = sigma_init * torch.randn(n, *problem.shape, generator=rng, device=rng.device)
     sigma = torch.full((n,), sigma_init, device=rng.device)
-    return generator(z if A is None else A.restrict(z), sigma, A)
+    return generator(z if A is None or latent == "full" else A.back(A(z)), sigma, A)
 
 
 class Counted:
-    """A denoiser at one level for the whole batch, that counts its calls."""
+    """A denoiser at one level for the whole batch, that counts its calls and keeps its last estimate."""
+
+    signal: Tensor  # (B, *signal)
 
     def __init__(self, denoiser: Denoiser, A: Operator | None) -> None:
         self.denoiser, self.A, self.calls = denoiser, A, 0
 
-    def __call__(self, x: Tensor, sigma: float) -> Tensor:
+    def __call__(self, x_t: Tensor, sigma: float) -> Tensor:
         self.calls += 1
-        shown = x if self.A is None else self.A.restrict(x)
-        return self.denoiser(shown, torch.full((len(x),), sigma, device=x.device), self.A)
+        view = View(x_t, torch.full((len(x_t),), sigma, device=x_t.device), self.A)
+        self.signal = view.signal(self.denoiser)
+        return self.signal if self.A is None else self.A(self.signal)

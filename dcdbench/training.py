@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -44,10 +45,10 @@ class State:
         nimg: Images that the first network was trained on.
     """
 
-    trained: dict[str, Preconditioned]
+    trained: dict[str, Any]  # modules: denoisers, and other networks that a phase trains
     optimizers: dict[str, torch.optim.Adam]
     averages: dict[str, Preconditioned] = field(default_factory=dict)
-    frozen: dict[str, Preconditioned] = field(default_factory=dict)
+    frozen: dict[str, Any] = field(default_factory=dict)
     step: int = 0
     nimg: int = 0
 

@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-FAMILIES = ("datasets", "distillers", "metrics", "networks", "objectives", "operators")
+FAMILIES = ("datasets", "distillers", "metrics", "networks", "noises", "objectives", "operators")
 LAYERS = (
     ("batch", "registry", "streams"),  # no domain
     ("problem", "protocols"),  # the nouns

@@ -10,7 +10,7 @@ import tomllib
 from configparser import RawConfigParser
 from pathlib import Path
 
-from dcdbench.harness.environment import REQUIRED
+from dcdbench.harness.environment import OPTIONAL, REQUIRED
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -52,6 +52,16 @@ def test_imports_are_read() -> None:
 
 def test_the_doctor_asks_for_nothing_else() -> None:
     assert set(REQUIRED) == declared(PROJECT["dependencies"])
+
+
+def test_the_doctor_names_the_extra_of_what_is_optional() -> None:
+    for name, purpose in OPTIONAL.items():
+        (extra,) = re.findall(r"extra `(\w+)`", purpose)
+        assert name in declared(EXTRAS[extra])
+
+
+def test_nothing_optional_is_imported_at_the_top_of_a_module() -> None:
+    assert not imported(ROOT / "dcdbench") & declared(EXTRAS["deepinv"])
 
 
 def test_the_formatter_has_one_version() -> None:

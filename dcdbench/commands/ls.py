@@ -1,4 +1,4 @@
-"""`dcdbench ls [FAMILY]`: what there is to put into a suite."""
+"""`dcdbench ls [FAMILY]`: what there is to put into a suite, and `--matrix`: what goes together."""
 
 from __future__ import annotations
 
@@ -12,24 +12,51 @@ import click
 
 from dcdbench.commands import options
 
-FAMILIES = ["datasets", "operators", "networks", "objectives", "distillers", "metrics", "methods", "suites"]
+FAMILIES = [
+    *("datasets", "operators", "noises", "networks"),
+    *("objectives", "distillers", "metrics", "methods", "suites"),
+]
 
 
 @click.command("ls")
 @click.argument("family", required=False, type=click.Choice(FAMILIES))
 @click.option(
-    "--plugins",
-    multiple=True,
-    type=click.Path(exists=True, path_type=Path),
-    help="A file of your own components; may be repeated.",
+    "--matrix", is_flag=True, help="Which combinations of the components run, and why the others do not."
 )
+@click.option(
+    "--sigma-y",
+    type=click.FloatRange(min=0),
+    default=0.2,
+    show_default=True,
+    help="With --matrix: the white measurement noise.",
+)
+@click.option("--noise", metavar="NAME", help="With --matrix: noise of another law, before the white noise.")
+@options.plugin_files
 @options.json_output
-def command(family: str | None, plugins: tuple[Path, ...], as_json: bool) -> None:
-    """List the components and suites there are."""
+def command(
+    family: str | None,
+    matrix: bool,
+    sigma_y: float,
+    noise: str | None,
+    plugins: tuple[Path, ...],
+    as_json: bool,
+) -> None:
+    """List the components and suites there are.
+
+    With --matrix: which objective runs with which distiller on which operator, each with its default
+    arguments, and why the others are skipped.
+    """
     from dcdbench.harness import plugins as loader
 
     loader.load(list(plugins))
+    if matrix:
+        if family:
+            raise click.UsageError("--matrix is about all families that it combines: leave FAMILY out")
+        _matrix(sigma_y, noise, as_json)
+        return
     listing = {name: _members(name) for name in ([family] if family else FAMILIES)}
+    if family == "operators":
+        _add_traits(listing[family])
     if as_json:
         options.write_json("ls", {"families": listing})
         return
@@ -37,9 +64,38 @@ def command(family: str | None, plugins: tuple[Path, ...], as_json: bool) -> Non
         click.secho(name, bold=True)
         for member in members:
             click.echo(f"  {member['name']:<20} {member['summary']}")
+            if traits := member.get("traits"):
+                click.echo("      " + ", ".join(k if yes else f"not {k}" for k, yes in traits.items()))
             for field in member.get("fields", []):
                 default = f" = {field['default']}" if "default" in field else "  (required)"
                 click.echo(f"      {field['name']}: {field['type']}{default}")
+
+
+def _matrix(sigma_y: float, noise: str | None, as_json: bool) -> None:
+    from dcdbench.harness.matrix import blocks, default, document, lines
+
+    other, wrong = default("noises", noise) if noise else (None, "")
+    if wrong:
+        raise click.BadParameter(f"{wrong} (got {noise!r})", param_hint="--noise")
+    found = list(blocks(sigma_y, other))
+    if as_json:
+        content = {"sigma_y": sigma_y, "noise": noise, "operators": [document(block) for block in found]}
+        options.write_json("matrix", content)
+        return
+    for block in found:
+        head, *rest = lines(block)
+        click.secho(head, bold=True)
+        click.echo("\n".join([*rest, ""]))
+    skipped = [bool(c.reason) for block in found for c in block.combinations]
+    click.echo(f"{skipped.count(False)} combinations run, {skipped.count(True)} are skipped", err=True)
+
+
+def _add_traits(members: list[dict[str, Any]]) -> None:
+    from dcdbench.harness.resolve import registry
+    from dcdbench.harness.traits import traits
+
+    for member in members:
+        member["traits"] = traits(registry("operators")[member["name"]])
 
 
 def _members(family: str) -> list[dict[str, Any]]:

@@ -40,6 +40,8 @@ def command(
             reports.append(_sound(path, suite))
             if not as_json:
                 click.echo(f"{path}: valid, {_size(suite)}")
+                for warning in reports[-1]["warnings"]:
+                    click.echo(f"warning: {warning['task']} is not identifiable: {warning['reason']}")
     if as_json:
         options.write_json("validate", {"suites": reports})
     return 0 if all(report["valid"] for report in reports) else 2
@@ -52,6 +54,8 @@ def _size(suite: Suite) -> str:
 
 
 def _sound(path: Path, suite: Suite) -> dict[str, Any]:
+    from dcdbench.harness.identified import unidentified
+
     return {
         "path": str(path),
         "valid": True,
@@ -62,6 +66,7 @@ def _sound(path: Path, suite: Suite) -> dict[str, Any]:
         "metrics": list(suite.metrics),
         "primary": list(suite.primary),
         "cells": suite.cells,
+        "warnings": [{"task": name, "reason": reason} for name, reason in unidentified(suite).items()],
     }
 
 

@@ -1,4 +1,4 @@
-"""Mixtures of isotropic Gaussians: on a ring, on a grid, or given one by one."""
+"""Mixtures of Gaussians: on a ring, on a grid, at random, or given one by one."""
 
 from __future__ import annotations
 
@@ -17,28 +17,34 @@ from dcdbench.datasets.laws import draw_splits
 from dcdbench.protocols import Data
 from dcdbench.streams import Stream
 
+STRETCH = 4.0  # the ratio of the largest and the smallest possible standard deviation of a component
+
 
 @register("gaussian_mixture")
 @dataclass(frozen=True)
 class Mixture:
-    """A mixture of isotropic Gaussians in any dimension.
+    """A mixture of Gaussians in any dimension, isotropic ones but for the layout `random`.
 
     Args:
         layout: `ring`: `modes` centres on a circle of radius 1 in the first two coordinates;
-            `grid`: `modes` centres per axis, equidistant on [-1, 1]; `explicit`: `means`.
+            `grid`: `modes` centres per axis, equidistant on [-1, 1]; `explicit`: `means`;
+            `random`: `modes` centres, uniform in the cube [-1, 1]^dim, each with axes of its own.
         modes: See `layout`.
-        std: The standard deviation of every component, in every direction.
+        std: The standard deviation of every component, in every direction; in the layout `random`
+            its root mean square over directions, which are stretched by up to `STRETCH` against each other.
         dim: The dimension of the space, at least 2 for a ring.
         means: The centres of an explicit mixture.
         weights: The weights of the components, which are scaled to sum to 1; equal by default.
+        layout_seed: The seed of the layout `random`, which is the same for every seed of the data.
     """
 
-    layout: Literal["ring", "grid", "explicit"] = "ring"
+    layout: Literal["ring", "grid", "explicit", "random"] = "ring"
     modes: int = 8
     std: float = 0.05
     dim: int = 2
     means: tuple[tuple[float, ...], ...] = ()
     weights: tuple[float, ...] = ()
+    layout_seed: int = 0
 
     corrupted: ClassVar[bool] = False
 
@@ -61,6 +67,9 @@ class Mixture:
     def _centres(self) -> Tensor:
         if self.layout == "explicit":
             return torch.tensor(self.means, dtype=torch.float64)
+        if self.layout == "random":
+            cube = torch.rand(self.modes, self.dim, generator=self._rng("centres"), dtype=torch.float64)
+            return 2 * cube - 1
         if self.layout == "grid":
             axis = (
                 torch.linspace(-1, 1, self.modes, dtype=torch.float64) if self.modes > 1 else torch.zeros(1)
@@ -70,6 +79,19 @@ class Mixture:
         circle = torch.stack([angle.cos(), angle.sin()], 1)
         return torch.nn.functional.pad(circle, (0, self.dim - 2))
 
+    def _covariances(self, count: int) -> Tensor:
+        if self.layout != "random":
+            return self.std**2 * torch.eye(self.dim, dtype=torch.float64).expand(count, -1, -1)
+        normal = torch.randn(count, self.dim, self.dim, generator=self._rng("axes"), dtype=torch.float64)
+        axes = torch.linalg.qr(normal)[0]
+        stretch = torch.rand(count, self.dim, generator=self._rng("stretch"), dtype=torch.float64)
+        variances = STRETCH ** (2 * stretch)
+        variances = variances / variances.mean(1, keepdim=True)
+        return self.std**2 * (axes * variances[:, None]) @ axes.mT
+
+    def _rng(self, what: str) -> torch.Generator:
+        return (Stream(self.layout_seed) / what).rng()
+
     def shape(self) -> tuple[int, ...]:
         """`(dim,)`."""
         return (self.dim,)
@@ -78,8 +100,7 @@ class Mixture:
         """The analytic law."""
         centres = self._centres()
         weights = torch.tensor(self.weights or (1.0,) * len(centres), dtype=torch.float64)
-        cov = self.std**2 * torch.eye(self.dim, dtype=torch.float64).expand(len(centres), -1, -1)
-        return GaussianMixture(weights / weights.sum(), centres, cov)
+        return GaussianMixture(weights / weights.sum(), centres, self._covariances(len(centres)))
 
     def load(self, train: int | None, heldout: int | None, stream: Stream) -> Data:
         """Fresh draws for every split."""

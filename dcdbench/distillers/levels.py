@@ -1,10 +1,10 @@
-"""The noise levels at which a distillation loss compares teacher and critic."""
+"""The noise levels at which a distillation loss compares teacher and critic, and what it compares."""
 
 from __future__ import annotations
 
-__all__ = ["Range", "check_range", "draw_levels", "supports_range"]
+__all__ = ["Leveled", "Range", "Seen", "look"]
 
-import math
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
@@ -12,47 +12,78 @@ from torch import Tensor
 
 from dcdbench.diffusion import lognormal_levels
 from dcdbench.problem import Corruption, Fake
-from dcdbench.protocols import Objective
+from dcdbench.protocols import Judges, Objective, View
 
 Range = Literal["all", "above", "below"]
 LOWEST, HIGHEST = 0.02, 80.0  # where a denoiser is the identity to rounding, and where it knows nothing
 
 
-def check_range(levels: str) -> None:
-    """Refuses a range that is not one of the three."""
-    if levels not in get_args(Range):
-        raise ValueError(f"levels must be one of {', '.join(get_args(Range))}, got {levels!r}")
+@dataclass(frozen=True)
+class Leveled:
+    """A distiller that judges fakes at log-normal noise levels.
 
-
-def supports_range(levels: Range, corruption: Corruption) -> str | None:
-    """None, or the reason why the range is empty."""
-    if levels == "below" and corruption.sigma_y <= LOWEST:
-        return f"levels below sigma_y are none: sigma_y is {corruption.sigma_y:g}"
-    return None
-
-
-def draw_levels(
-    levels: Range,
-    sigma_y: float,
-    mean: float,
-    std: float,
-    objective: Objective,
-    fake: Fake,
-    rng: torch.Generator,
-) -> Tensor:
-    """A level per fake, `(B,)`, log-normal on the range that `levels` names relative to `sigma_y`.
-
-    A fake that carries measurement noise cannot be seen below the objective's lowest level.
+    Args:
+        levels: The range of noise levels: all, above or below the noise of the measurements.
+        p_mean: The mean of `log sigma`, before the range.
+        p_std: The standard deviation of `log sigma`, before the range.
     """
-    low, high = LOWEST, HIGHEST
-    if levels == "above":
-        low = max(low, sigma_y)
-    elif levels == "below":
-        high = sigma_y
-    low = max(low, objective.lowest(fake.sigma_y))
-    if not low < high:
-        raise ValueError(
-            f"no noise level between {low:g} and {high:g}: a fake with measurement noise "
-            "has none below sigma_y, so choose noise: false or another range"
-        )
-    return lognormal_levels(len(fake), mean, std, rng, low, min(high, math.inf)).to(fake.y)
+
+    levels: Range = "above"
+    p_mean: float = 0.0
+    p_std: float = 1.2
+
+    def __post_init__(self) -> None:
+        if self.levels not in get_args(Range):
+            raise ValueError(f"levels must be one of {', '.join(get_args(Range))}, got {self.levels!r}")
+
+    @property
+    def discriminates(self) -> bool:
+        """Whether it needs a discriminator: not here."""
+        return False
+
+    def supports(self, objective: Objective, corruption: Corruption, *, noise: bool = False) -> str | None:
+        """All, but for a range that is empty, or that a discriminator cannot see."""
+        lowest = objective.lowest(corruption.sigma_y)
+        if self.levels == "below" and corruption.sigma_y <= LOWEST:
+            return f"levels below sigma_y are none: sigma_y is {corruption.sigma_y:g}"
+        if self.levels == "below" and noise and lowest > 0:
+            return "noisy fakes cannot be seen below sigma_y: choose noise: false, or levels: above"
+        if self.discriminates and self.levels != "above" and not noise and lowest > LOWEST:
+            return "a discriminator cannot see real measurements below sigma_y: choose levels: above"
+        return None
+
+    def sigma(self, judges: Judges, fake: Fake, rng: torch.Generator) -> Tensor:
+        """A level per fake, `(B,)`, log-normal on the range that `levels` names relative to `sigma_y`.
+
+        A fake that carries measurement noise cannot be seen below the objective's lowest level.
+        """
+        low, high = LOWEST, HIGHEST
+        if self.levels == "above":
+            low = max(low, judges.sigma_y)
+        elif self.levels == "below":
+            high = judges.sigma_y
+        low = max(low, judges.objective.lowest(fake.sigma_y))
+        if not low < high:
+            raise ValueError(
+                f"no noise level between {low:g} and {high:g}: a fake with measurement noise "
+                "has none below sigma_y, so choose noise: false or another range"
+            )
+        return lognormal_levels(len(fake), self.p_mean, self.p_std, rng, low, high).to(fake.y)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is seen of fakes at their noise levels, each `(B, *measured)`."""
+
+    view: View  # carries the generator's gradient
+    u: Tensor  # what is to be estimated; carries the generator's gradient
+    teacher: Tensor  # its estimates
+    critic: Tensor
+
+
+def look(judges: Judges, fake: Fake, sigma: Tensor, rng: torch.Generator, *, grad: bool) -> Seen:
+    """The estimates of teacher and critic; with `grad`, gradients flow through both to the fake."""
+    view = judges.objective.view(fake, sigma, rng)
+    with torch.set_grad_enabled(grad and torch.is_grad_enabled()):
+        teacher, critic = view.estimate(judges.teacher), view.estimate(judges.critic)
+    return Seen(view, view.of(judges.objective.signal(fake)), teacher, critic)

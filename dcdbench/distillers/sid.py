@@ -4,7 +4,8 @@ Score identity Distillation (Zhou et al., 2024), https://arxiv.org/abs/2404.0405
 form of denoisers: with `f` the teacher's estimate, `g` the critic's and `u` the fake signal,
 `(f - g)^T [(f - u) - alpha (f - g)]`, where gradients flow through both networks to `x_t`.
 `alpha = 1/2` is half the exact gradient of the Fisher divergence; for `alpha > 1` a generator
-that is too wide is pushed wider.
+that is too wide is pushed wider. With an adversarial term it is that of
+Adversarial Score identity Distillation (Zhou et al., 2024), https://arxiv.org/abs/2410.14919.
 """
 
 from __future__ import annotations
@@ -18,50 +19,30 @@ from torch import Tensor
 
 from dcdbench.batch import expand, mean_per_sample
 from dcdbench.distillers import register
-from dcdbench.distillers.levels import Range, check_range, draw_levels, supports_range
-from dcdbench.problem import Corruption, Fake
-from dcdbench.protocols import Denoiser, Objective
+from dcdbench.distillers.levels import look
+from dcdbench.distillers.terms import Adversarial, teacher_error
+from dcdbench.problem import Fake
+from dcdbench.protocols import Judges
 
 
 @register("sid")
 @dataclass(frozen=True)
-class SiD:
+class SiD(Adversarial):
     """The SiD loss, divided per sample by the mean absolute error of the teacher.
 
     Args:
-        alpha: The weight of the second term.
         levels: The range of noise levels: all, above or below the noise of the measurements.
         p_mean: The mean of `log sigma`, before the range.
         p_std: The standard deviation of `log sigma`, before the range.
+        adversarial: The weight, `>= 0`, of the adversarial term; without it no discriminator is trained.
+        alpha: The weight of the second term.
     """
 
     alpha: float = 1.0
-    levels: Range = "above"
-    p_mean: float = 0.0
-    p_std: float = 1.2
 
-    def __post_init__(self) -> None:
-        check_range(self.levels)
-
-    def supports(self, objective: Objective, corruption: Corruption) -> str | None:
-        """All, but for a range that is empty."""
-        return supports_range(self.levels, corruption)
-
-    def __call__(
-        self,
-        teacher: Denoiser,
-        critic: Denoiser,
-        objective: Objective,
-        fake: Fake,
-        sigma_y: float,
-        rng: torch.Generator,
-    ) -> Tensor:
+    def __call__(self, judges: Judges, fake: Fake, rng: torch.Generator) -> Tensor:
         """The generator's loss per sample, `(B,)`."""
-        sigma = draw_levels(self.levels, sigma_y, self.p_mean, self.p_std, objective, fake, rng)
-        v = objective.view(fake, sigma, rng)
-        u = objective.signal(fake)
-        f = teacher(v.x_t, v.sigma, v.A)
-        gap = v.restrict(f - critic(v.x_t, v.sigma, v.A))
-        error = v.restrict(f - u)
-        weight = mean_per_sample(error.detach().abs()).clamp(min=1e-5)
-        return mean_per_sample(gap * (error - self.alpha * gap) / expand(weight, gap))
+        seen = look(judges, fake, self.sigma(judges, fake, rng), rng, grad=True)
+        gap, error = seen.teacher - seen.critic, seen.teacher - seen.u
+        scale = expand(teacher_error(seen), gap)
+        return self.joined(mean_per_sample(gap * (error - self.alpha * gap) / scale), judges, seen.view)

@@ -196,9 +196,9 @@ def _history(history: list[dict[str, Any]]) -> Iterator[str]:
     yield f"training, {history[0]['step']} to {history[-1]['step']} steps, each statistic from low to high"
     names = [name for name in dict.fromkeys(n for row in history for n in row) if name != "step"]
     for name in names:
-        values = [row.get(name) for row in history]
+        values = [row[name] for row in history if name in row]  # some are not taken at each step
         ends = [number(v) for v in (values[0], values[-1])]
-        yield f"  {name:<20} {ends[0]:>10} {sparkline(values)} {ends[1]}"
+        yield f"  {name:<24} {ends[0]:>10} {sparkline(values)} {ends[1]}"
 
 
 def _receipt(receipt: Mapping[str, Any]) -> Iterator[str]:

@@ -28,6 +28,7 @@ REQUIRED = {
     "matplotlib": "plots",
 }
 OPTIONAL = {
+    "deepinv": "operators of deepinv (extra `deepinv`)",
     "pytest": "the tests (extra `test`)",
     "hypothesis": "property tests (extra `test`)",
     "pytest-benchmark": "benchmarks (extra `test`)",

@@ -13,7 +13,7 @@ import torch
 from dcdbench.harness.identity import canonical
 from dcdbench.harness.stage import Stage
 from dcdbench.harness.store import Store
-from dcdbench.problem import Corruption, Problem
+from dcdbench.problem import Problem
 from dcdbench.streams import Stream
 
 OVERHEAD = 0.1  # seconds of a stage beside its work
@@ -79,7 +79,7 @@ def _try(stage: Stage) -> float:
     spec: Any = stage.spec
     phase, shape = spec["phase"], spec["shape"]
     stream = Stream(0)
-    corruption = Corruption(spec["operator"], spec["sigma_y"])
+    corruption = spec["corruption"]
     m = corruption(torch.randn(phase.batch, *shape, generator=stream.rng()), stream.rng())
     problem = Problem(m, m, corruption, shape)
     threads = torch.get_num_threads()
@@ -99,6 +99,6 @@ def _try(stage: Stage) -> float:
 
 
 def _parent(phase: Any, problem: Problem) -> Any:
-    from dcdbench.phases import denoiser_for
+    from dcdbench.phases.start import denoiser_for
 
     return denoiser_for(problem, phase.objective, phase.network, Stream(0))

@@ -25,7 +25,7 @@ from dcdbench.harness.revive import Unrevivable, parent, sampled
 from dcdbench.harness.stages import data as data_stage
 from dcdbench.harness.stages import measurement
 from dcdbench.harness.store import Store
-from dcdbench.problem import Corruption, Measurement
+from dcdbench.problem import Measurement
 from dcdbench.streams import Stream
 
 if TYPE_CHECKING:
@@ -93,8 +93,7 @@ def _base(plan: Plan, store: Store, board: Board, task: str, cell: Cell) -> Iter
     """Clean signals with the floor of the score, and measurements with that of no model."""
     clean = data_stage.load(parent(store, cell.stages["data"])).reference
     spec = plan.suite.tasks[task]
-    corruption = Corruption(spec.operator, spec.sigma_y)
-    m = measurement.load(parent(store, cell.stages["measurement"]), "test", corruption)
+    m = measurement.load(parent(store, cell.stages["measurement"]), "test", spec.corruption)
     n = _count(spec.data.shape())
     floor = _score(board, task, plan.baseline, "floor") if plan.baseline else _floor(board, task)
     yield Panel("clean", clean[:n] if len(clean) else None, floor if len(clean) else "none given")
@@ -105,9 +104,12 @@ def _base(plan: Plan, store: Store, board: Board, task: str, cell: Cell) -> Iter
 
 def _shown(m: Measurement) -> Tensor:
     """Measurements as signals; pixels of images that were not measured are NaN, which is drawn as such."""
-    x = m.A.pinv(m.y) if m.A.linear else m.y
+    masks = m.A.further(0.5, Stream(0).rng()) is not None
+    x = m.A.back(m.y) if m.apart or masks else m.y
     if x.ndim == 4 and x.shape == m.y.shape:
-        x = x.masked_fill(m.A.restrict(torch.ones_like(m.y)) == 0, math.nan)
+        seen = m.A.restrict(torch.ones_like(x))
+        if torch.equal(m.A(torch.ones_like(x)), seen):  # a mask of pixels, not of some transform of them
+            x = x.masked_fill(seen == 0, math.nan)
     return x
 
 

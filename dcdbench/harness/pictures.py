@@ -70,6 +70,7 @@ def plane_of(x: Tensor, *others: Tensor) -> Plane:
 
 def limits_of(x: Tensor) -> tuple[float, float]:
     """The values that are shown black and white: -1 and 1, unless data have quite another range."""
+    x = real(x) if x.ndim == 4 else x
     low, high = x.double().flatten()[: 2**22].quantile(torch.tensor([0.02, 0.98]).double()).tolist()
     usual = low >= -1.6 and high <= 1.6 and high - low > 0.4
     return (-1.0, 1.0) if usual else (low, max(high, low + 1e-6))
@@ -78,10 +79,11 @@ def limits_of(x: Tensor) -> tuple[float, float]:
 def mosaic(x: Tensor, columns: int, limits: tuple[float, float] = (-1.0, 1.0)) -> np.ndarray:
     """Images `(n, channels, height, width)` as one, `(H, W, 3)` in [0, 1], with white gaps between them.
 
-    Pixels that are NaN have a colour of their own.
+    Pixels that are NaN have a colour of their own. Two channels are the parts of complex numbers, of which the
+    magnitude is drawn.
     """
     low, high = limits
-    x = ((x.detach().float() - low) / (high - low)).clamp(0, 1)
+    x = ((real(x).detach().float() - low) / (high - low)).clamp(0, 1)
     x = x[:, :3] if x.shape[1] >= 3 else x[:, :1].expand(-1, 3, -1, -1)
     x = torch.where(x.isnan(), torch.tensor(UNSEEN).reshape(3, 1, 1), x)
     n, _, h, w = x.shape
@@ -94,6 +96,11 @@ def mosaic(x: Tensor, columns: int, limits: tuple[float, float] = (-1.0, 1.0)) -
         top, left = (i // columns) * (h + gap), (i % columns) * (w + gap)
         whole[:, top : top + h, left : left + w] = image
     return whole.permute(1, 2, 0).numpy()
+
+
+def real(x: Tensor) -> Tensor:
+    """Images as they are drawn: of two channels the magnitude, in [-1, 1] where it is in [0, 1]."""
+    return 2 * x.square().sum(1, keepdim=True).sqrt() - 1 if x.shape[1] == 2 else x
 
 
 def show_images(axis: Axes, x: Tensor, columns: int, limits: tuple[float, float] = (-1.0, 1.0)) -> None:

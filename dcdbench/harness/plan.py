@@ -14,7 +14,6 @@ from typing import Any
 from dcdbench.harness.board import CLEAN, Pair, ValueInfo
 from dcdbench.harness.stage import Stage
 from dcdbench.harness.suite import Suite, Task
-from dcdbench.problem import Corruption
 from dcdbench.protocols import Method, Metric, Setting
 
 CHECKPOINTS = 8  # candidates of every training, teachers and students alike
@@ -60,18 +59,20 @@ class Plan:
     @cached_property
     def pairs(self) -> tuple[Pair, ...]:
         """Students, and the methods that sample the students' very own teachers."""
+        students = [cell for cell in self.cells if len(cell.trained) > 1 and CLEAN not in cell.marks]
         found = {
             Pair(a.task, a.method, b.method): None
-            for a in self.cells
+            for a in students
             for b in self.cells
-            if (a.task, a.seed) == (b.task, b.seed) and len(a.trained) > 1 and b.trained == a.trained[:-1]
+            if (a.task, a.seed) == (b.task, b.seed) and b.trained == a.trained[:-1]
         }
         return tuple(found)
 
     @cached_property
     def baseline(self) -> str:
-        """The method that trains nothing; empty if the suite has none."""
-        return next((c.method for c in self.cells if not c.reason and not c.trained), "")
+        """The method that trains nothing and knows nothing; empty if the suite has none."""
+        idle = (c.method for c in self.cells if not c.reason and not c.trained and CLEAN not in c.marks)
+        return next(idle, "")
 
     def users(self, key: str) -> list[Cell]:
         """The cells that need a stage."""
@@ -105,19 +106,21 @@ class _Builder:
         if (task.name, name) not in self.ideals:
             law = None
             if hasattr(task.data, "law"):
-                law = method.expected(task.data.law(), Corruption(task.operator, task.sigma_y))
+                law = method.expected(task.data.law(), task.corruption)
             first = None if law is None else self.laws.setdefault((task.name, pickle.dumps(law)), method)
             self.ideals[task.name, name] = first
         return self.ideals[task.name, name]
 
     def cell(self, task: Task, name: str, method: Method, seed: int) -> Cell:
         marks = (CLEAN,) if method.needs_clean else ()
-        corruption = Corruption(task.operator, task.sigma_y)
-        reason = _unsupported(task, method, corruption)
+        reason = _unsupported(task, method)
         if reason:
             return Cell(task.name, name, seed, reason, marks)
         budget = task.budget
-        setting = Setting(corruption, task.network, budget.teacher_kimg, budget.student_kimg, budget.batch)
+        source = task.data if method.needs_clean else None
+        setting = Setting(
+            task.corruption, task.network, budget.teacher_kimg, budget.student_kimg, budget.batch, source
+        )
         made = _CellBuilder(self, task, name, seed)
         made.base()
         trained = tuple(made.train(method.phases(setting)))
@@ -140,7 +143,7 @@ class _CellBuilder:
     def stage(self, kind: str, module: str, parents: Mapping[str, str], shared: bool, **spec: Any) -> str:
         who = [self.task.name] + ([] if shared else [self.method])
         label = "/".join([*who, f"seed {self.seed}", kind])
-        files = tuple(_paths(spec)) if kind == "data" else ()
+        files = tuple(_paths(spec)) if kind in ("data", "measurement") else ()
         stage = Stage(kind, f"{STAGES}.{module}:run", spec, dict(parents), self.seed, files, label)
         return self.plan.add(stage)
 
@@ -152,7 +155,7 @@ class _CellBuilder:
         task = self.task
         data = {"data": task.data, "train": task.train, "heldout": task.heldout}
         self.keys["data"] = self.stage("data", "data", {}, True, **data)
-        spec = {"operator": task.operator, "sigma_y": task.sigma_y, "corrupted": bool(task.data.corrupted)}
+        spec = self.corruption() | {"corrupted": bool(task.data.corrupted), "shape": tuple(task.data.shape())}
         self.keys["measurement"] = self.stage(
             "measurement", "measurement", self.parents("data"), True, **spec
         )
@@ -170,7 +173,7 @@ class _CellBuilder:
             yield key
 
     def corruption(self) -> dict[str, Any]:
-        return {"operator": self.task.operator, "sigma_y": self.task.sigma_y}
+        return {"corruption": self.task.corruption}
 
     def seen(self) -> dict[str, Any]:
         return self.corruption() | {"shape": tuple(self.task.data.shape()), "device": self.plan.device}
@@ -208,10 +211,18 @@ class _CellBuilder:
         return self.stage("scores", "scores", parents, shared, **spec, method=method, regret=regret)
 
 
-def _unsupported(task: Task, method: Method, corruption: Corruption) -> str | None:
+def _unsupported(task: Task, method: Method) -> str | None:
+    missing = getattr(task.data, "missing", None)
+    if missing is not None and (reason := missing()):
+        return str(reason)
     if method.needs_clean and task.data.corrupted:
         return "needs clean data, and the task has none"
-    return method.supports(corruption, task.data.shape())
+    try:
+        task.operator.measured_shape(task.data.shape())
+    except ValueError as error:
+        return f"the operator does not take the data: {error}"
+    asks = getattr(method, "supports_source", None)  # of a method that is granted the law of the data
+    return method.supports(task.corruption, task.data.shape()) or (asks(task.data) if asks else None)
 
 
 def _has_reference(task: Task) -> bool:

@@ -8,6 +8,7 @@ from collections import Counter
 from typing import Any
 
 from dcdbench.harness.estimate import Estimator
+from dcdbench.harness.identified import unidentified
 from dcdbench.harness.plan import Plan
 from dcdbench.harness.progress import clock
 from dcdbench.harness.store import Store
@@ -20,6 +21,7 @@ def summarise(plan: Plan, store: Store, jobs: int) -> dict[str, Any]:
     estimator = Estimator(store)
     seconds = {s.key: estimator.seconds(s) for s in plan.stages if s.key not in cached}
     uses = Counter(key for cell in cells for key in cell.trained)
+    reasons = unidentified(plan.suite)
     return {
         "suite": plan.suite.name,
         "cells": len(cells),
@@ -33,7 +35,8 @@ def summarise(plan: Plan, store: Store, jobs: int) -> dict[str, Any]:
         "cached": _by_kind(plan, cached),
         "shared": {kind: n for kind, n in _by_kind(plan, {k for k, n in uses.items() if n > 1}).items() if n},
         "shared_by": sum(n for n in uses.values() if n > 1),
-        "identifiable": {t.name: t.operator.identifiable(t.data.shape()) for t in plan.suite.tasks.values()},
+        "identifiable": {name: name not in reasons for name in plan.suite.tasks},
+        "warnings": [{"task": name, "reason": reason} for name, reason in reasons.items()],
         "jobs": jobs,
         "core_seconds": sum(seconds.values()),
         "seconds": max(sum(seconds.values()) / jobs, max(seconds.values(), default=0.0)),
@@ -53,11 +56,7 @@ def describe(plan: Plan, store: Store, jobs: int) -> str:
         f"predicted: {clock(s['core_seconds'])} of one core, {clock(s['seconds'])} with -j {jobs}",
     ]
     lines += [f"skipped: {x['task']}/{x['method']}: {x['reason']}" for x in s["skipped"]]
-    lines += [
-        f"warning: {task}: E[A^T A] is singular, so that parts of the signal are never measured"
-        for task, full in s["identifiable"].items()
-        if not full
-    ]
+    lines += [f"warning: {x['task']} is not identifiable: {x['reason']}" for x in s["warnings"]]
     return "\n".join(lines)
 
 

@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from dcdbench.harness.context import Context
 from dcdbench.harness.revive import parent, sampled, spec_of
 from dcdbench.harness.stages.training import Run
 from dcdbench.harness.store import Record, Store
-from dcdbench.problem import Corruption
 from dcdbench.streams import Stream
 from dcdbench.training import Diverged, train
 
@@ -108,13 +106,8 @@ def _training(store: Store, record: Record, device: str, last: int, tell: Callab
 
 
 def steps(run: Run) -> Iterator[dict[str, float]]:
-    """The steps of a training, as it took them: counting its first one moves the last bits of that."""
-    taken = train(run.phase, run.problem, run.state, run.context.stream / "step")
-    if run.state.step == 0:
-        with FlopCounterMode(display=False):
-            first = next(taken)
-        yield first
-    yield from taken
+    """The steps of a training, from its state on."""
+    return train(run.phase, run.problem, run.state, run.context.stream / "step")
 
 
 def _candidate(run: Run, recorded: tuple[str, str]) -> tuple[str, str] | None:
@@ -131,8 +124,7 @@ def _run(store: Store, record: Record, device: str, scratch: Path) -> Run:
     parents = {role: parent(store, key) for role, key in identity["parents"].items()}
     stream = Stream(identity["seed"]) / identity["kind"]
     context = Context(stream, device, scratch, parents, lambda fraction, text: None)
-    corruption = Corruption(spec["operator"], spec["sigma_y"])
-    run = Run(context, spec["phase"], corruption, spec["shape"], spec["checkpoints"])
+    run = Run(context, spec["phase"], spec["corruption"], spec["shape"], spec["checkpoints"])
     run.state.load(store.tensors(record.key, "before"))
     return run
 

@@ -28,6 +28,7 @@ FAMILIES: dict[str, type] = {
     "datasets": protocols.DataSource,
     "operators": protocols.OperatorLaw,
     "networks": protocols.Network,
+    "noises": protocols.Noise,
     "objectives": protocols.Objective,
     "distillers": protocols.Distiller,
     "metrics": protocols.Metric,

@@ -6,6 +6,7 @@ __all__ = ["Sampled", "Unrevivable", "parent", "revive", "sampled", "spec_of"]
 
 import dataclasses
 import importlib
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 from dcdbench.harness.context import Parent
 from dcdbench.harness.resolve import fields_of
 from dcdbench.harness.store import Record, Store
-from dcdbench.problem import Corruption, Problem
+from dcdbench.problem import Problem
 from dcdbench.protocols import Denoiser, Sampler
 from dcdbench.streams import Stream
 
@@ -46,8 +47,12 @@ def revive(described: Any) -> Any:
         raise Unrevivable(
             f"{name} has other fields now than when this was stored ({odd}): check out its version"
         )
-    hints = fields_of(cls)
-    return cls(**{n: Path(v) if hints[n][0] is Path else v for n, v in given.items() if n in hints})
+    return cls(**{n: _typed(given[n], hint) for n, (hint, _) in fields_of(cls).items()})
+
+
+def _typed(value: Any, hint: Any) -> Any:
+    """Paths were described as texts."""
+    return Path(value) if isinstance(value, str) and Path in (hint, *typing.get_args(hint)) else value
 
 
 def _class(name: str) -> type:
@@ -116,12 +121,12 @@ def sampled(store: Store, record: Record, device: str = "cpu") -> Sampled:
         raise Unrevivable(
             f"{record.key} holds nothing to sample from: choose samples, a teacher or a student"
         )
-    corruption, phase = Corruption(spec["operator"], spec["sigma_y"]), spec["phase"]
+    corruption, phase = spec["corruption"], spec["phase"]
     problem = measurement.problem(parent(store, parents["measurement"]), corruption, spec["shape"]).to(device)
     if "sampler" in spec:
         sampler, trained = spec["sampler"], parents.get("trained")
     else:
-        sampler, trained = phase.preview(spec["sigma_y"]), record.key
+        sampler, trained = phase.preview(corruption.sigma_y), record.key
     if trained is None:
         return Sampled(sampler, None, problem)
     made = parent(store, trained)

@@ -13,7 +13,8 @@ from typing import TypeVar
 
 from dcdbench.harness.board import Claim
 from dcdbench.harness.mistakes import Mistake, SuiteError, nearest
-from dcdbench.protocols import DataSource, Method, Metric, Network, OperatorLaw
+from dcdbench.problem import Corruption
+from dcdbench.protocols import DataSource, Method, Metric, Network, Noise, OperatorLaw
 
 T = TypeVar("T")
 
@@ -50,7 +51,8 @@ class Task:
         name: The task's name in the suite.
         data: Where signals, or a user's own measurements, come from.
         operator: The law of A.
-        sigma_y: The standard deviation of the measurement noise, >= 0.
+        sigma_y: The standard deviation of white measurement noise, >= 0.
+        noise: Noise of another law, before the white noise; None for none.
         train: How many signals are measured for training; None for as many as there are.
         heldout: How many each held-out split has; None for as many as there are.
         network: The architecture.
@@ -63,6 +65,7 @@ class Task:
     network: Network = field(metadata=_DEFAULTED)
     budget: Budget = field(metadata=_DEFAULTED)
     sigma_y: float = 0.0
+    noise: Noise | None = None
     train: int | None = None
     heldout: int | None = None
 
@@ -72,6 +75,11 @@ class Task:
         for name in ("train", "heldout"):
             if (count := getattr(self, name)) is not None and count < 1:
                 raise ValueError(f"{name} must be >= 1, or null for all there are, got {count}")
+
+    @property
+    def corruption(self) -> Corruption:
+        """How signals become measurements."""
+        return Corruption(self.operator, self.sigma_y, self.noise)
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from dcdbench.protocols import Objective
 def fitting(objective: Objective | None, corruption: Corruption) -> Objective:
     """The objective itself; for None the corruption-aware one.
 
-    That is Ambient Diffusion through masks, Ambient Tweedie under noise, and the standard
-    objective where there is neither.
+    That is Ambient Diffusion through masks, Ambient Tweedie under white noise, and the standard
+    objective where there is neither. Noise of another law is learned as a part of the data.
     """
     if objective is not None:
         return objective

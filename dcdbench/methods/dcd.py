@@ -14,12 +14,13 @@ from typing import Any, ClassVar, Literal
 from dcdbench.distillers.sid import SiD
 from dcdbench.methods import register
 from dcdbench.methods.choice import fitting
-from dcdbench.methods.ideal import denoising
+from dcdbench.methods.ideal import denoising, teaches
 from dcdbench.methods.teacher import teach
-from dcdbench.phases import Distil, Teach
+from dcdbench.phases.distil import Distil
+from dcdbench.phases.teach import Teach
 from dcdbench.problem import Corruption
 from dcdbench.protocols import Distiller, Objective, Setting
-from dcdbench.samplers import OneStep
+from dcdbench.samplers import Latent, OneStep
 
 
 @register("dcd")
@@ -37,8 +38,12 @@ class DCD:
         critic_steps: Steps of the critic per step of the generator.
         start: Generator and critic start from the `teacher`'s weights or from `random` ones.
         sigma_init: The noise level at which the network serves as a generator.
+        latent: Whether a generator that is shown a draw of A sees its latents through it or in full.
         noise: Whether the generator's step adds measurement noise to the fakes. None for
             what the objective needs: yes where it models the noise as part of the data.
+        halflife_kimg: That of the running average of the generator, which is the result.
+        critic: The critic's loss, where it is to differ from the teacher's.
+        operator: Whether phase II corrupts fakes at all; without, the generator imitates the measurements.
     """
 
     objective: Objective | None = None
@@ -49,7 +54,11 @@ class DCD:
     critic_steps: int = 2
     start: Literal["teacher", "random"] = "teacher"
     sigma_init: float = 2.5
+    latent: Latent = "seen"
     noise: bool | None = None
+    halflife_kimg: float = 50.0
+    critic: Objective | None = None
+    operator: bool = True
 
     needs_clean: ClassVar[bool] = False
 
@@ -62,11 +71,28 @@ class DCD:
     def supports(self, corruption: Corruption, shape: tuple[int, ...]) -> str | None:
         """What objective and distiller support."""
         objective = fitting(self.objective, corruption)
-        reason = objective.supports(corruption) or self.distiller.supports(objective, corruption)
-        lowest = objective.lowest(corruption.sigma_y if self._noise(corruption) else 0.0)
-        if reason is None and lowest > 0 and getattr(self.distiller, "levels", "above") == "below":
-            return "noisy fakes cannot be seen below sigma_y: choose noise: false, or levels: above"
-        return reason
+        return (
+            objective.supports(corruption)
+            or self._critic_supports(objective, corruption)
+            or self._operator_supports(objective, corruption, shape)
+            or self.distiller.supports(objective, corruption, noise=self._noise(corruption))
+        )
+
+    def _critic_supports(self, objective: Objective, corruption: Corruption) -> str | None:
+        if self.critic is None:
+            return None
+        if reason := self.critic.supports(corruption):
+            return f"the critic's loss: {reason}"
+        return None
+
+    def _operator_supports(
+        self, objective: Objective, corruption: Corruption, shape: tuple[int, ...]
+    ) -> str | None:
+        if not corruption.operator.differentiable:
+            return "the operator has no gradient, which the generator needs"
+        if not self.operator and objective.left(corruption, shape) == "all":
+            return "operator: false needs a teacher of measurements, and this one is a teacher of signals"
+        return None
 
     def phases(self, setting: Setting) -> tuple[Teach | Distil, ...]:
         """Phase I, shared with the method `teacher`, then phase II."""
@@ -82,23 +108,31 @@ class DCD:
             critic_steps=self.critic_steps,
             start=self.start,
             sigma_init=self.sigma_init,
+            latent=self.latent,
             noise=self._noise(setting.corruption),
+            halflife_kimg=self.halflife_kimg,
+            critic=self.critic,
+            operator=self.operator,
         )
         return (teach(objective, setting, self.teacher_lr), distil)
 
     def sampler(self, setting: Setting) -> OneStep:
         """One call of the generator."""
-        return OneStep(fitting(self.objective, setting.corruption), self.sigma_init)
+        return OneStep(fitting(self.objective, setting.corruption), self.sigma_init, self.latent)
 
     def expected(self, law: Any, corruption: Corruption) -> Any | None:
         """The clean law if phase II knows of the noise (at full capacity), else the noisy one."""
         if not denoising(corruption):
             return None
+        if not self.operator:
+            return teaches(fitting(self.objective, corruption), law, corruption)
         aware = self._noise(corruption) or fitting(self.objective, corruption).lowest(corruption.sigma_y) > 0
         return law if aware else law.noised(corruption.sigma_y)
 
     def _noise(self, corruption: Corruption) -> bool:
         """Fakes carry noise where the objective takes noise for a part of the data, unless said otherwise."""
+        if not self.operator:
+            return False
         if self.noise is not None or corruption.sigma_y == 0:
             return bool(self.noise) and corruption.sigma_y > 0
         return fitting(self.objective, corruption).lowest(corruption.sigma_y) == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["PosteriorMean", "denoising"]
+__all__ = ["PosteriorMean", "denoising", "teaches"]
 
 from dataclasses import dataclass
 
@@ -12,11 +12,18 @@ from torch import Tensor
 from dcdbench.analytic import Law
 from dcdbench.operators.identity import Identity
 from dcdbench.problem import Corruption
+from dcdbench.protocols import Objective
 
 
 def denoising(corruption: Corruption) -> bool:
     """Whether A is the identity, so that `y = x + sigma_y n`."""
-    return isinstance(corruption.operator, Identity)
+    return isinstance(corruption.operator, Identity) and corruption.noise is None
+
+
+def teaches(objective: Objective, law: Law, corruption: Corruption) -> Law:
+    """The law that an ideal teacher's scores are those of: the clean one, or the noisy one."""
+    lowest = objective.lowest(corruption.sigma_y)
+    return law if lowest > 0 else law.noised(corruption.sigma_y)
 
 
 @dataclass(frozen=True)

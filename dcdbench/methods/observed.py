@@ -17,14 +17,12 @@ from dcdbench.samplers import Observed
 @register("observed")
 @dataclass(frozen=True)
 class NoModel:
-    """No model: training measurements, brought back by the pseudo-inverse of the operator."""
+    """No model: training measurements, as they are or, where they are no signals, brought back."""
 
     needs_clean: ClassVar[bool] = False
 
     def supports(self, corruption: Corruption, shape: tuple[int, ...]) -> str | None:
-        """Operators that measure in the space of signals."""
-        if not corruption.operator.linear and corruption.operator.measured_shape(shape) != shape:
-            return "the operator has no pseudo-inverse, and its measurements are not signals"
+        """Everything."""
         return None
 
     def phases(self, setting: Setting) -> tuple[Phase, ...]:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from dcdbench.methods import register
 from dcdbench.methods.teacher import teach
 from dcdbench.objectives.standard import Standard
-from dcdbench.phases import Teach
+from dcdbench.phases.teach import Teach
 from dcdbench.problem import Corruption
 from dcdbench.protocols import Setting
 from dcdbench.samplers import Heun

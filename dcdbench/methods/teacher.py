@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Literal
 
 from dcdbench.methods import register
 from dcdbench.methods.choice import fitting
-from dcdbench.methods.ideal import PosteriorMean, denoising
-from dcdbench.phases import Teach
+from dcdbench.methods.ideal import PosteriorMean, denoising, teaches
+from dcdbench.phases.teach import Teach
 from dcdbench.problem import Corruption
-from dcdbench.protocols import Objective, Setting
-from dcdbench.samplers import Heun
+from dcdbench.protocols import Objective, Sampler, Setting
+from dcdbench.samplers import Heun, Restored
 
 
 @register("teacher")
@@ -27,12 +27,14 @@ class Teacher:
             objective trained, where the denoiser's estimate is the sample.
         steps: The number of noise levels.
         lr: The learning rate of the training.
+        restore: Whether samples that are measurements are brought back by the pseudo-inverse of the operator.
     """
 
     objective: Objective | None = None
     sampling: Literal["full", "truncated"] = "full"
     steps: int = 18
     lr: float = 1e-3
+    restore: bool = False
 
     needs_clean: ClassVar[bool] = False
 
@@ -47,25 +49,30 @@ class Teacher:
             return reason
         if self.sampling == "truncated" and objective.lowest(corruption.sigma_y) == 0:
             return "truncated sampling is full sampling here: the objective trains every noise level"
+        if self.restore and (objective.left(corruption, shape) == "all" or denoising(corruption)):
+            return "restore: true needs samples that are measurements, and these are signals"
+        if self.restore and not corruption.operator.linear:
+            return "restore: true needs a linear operator"
         return None
 
     def phases(self, setting: Setting) -> tuple[Teach, ...]:
         """Phase I."""
         return (teach(fitting(self.objective, setting.corruption), setting, self.lr),)
 
-    def sampler(self, setting: Setting) -> Heun:
+    def sampler(self, setting: Setting) -> Sampler:
         """Heun's method."""
         objective = fitting(self.objective, setting.corruption)
-        return Heun(objective, self.sampling, setting.corruption.sigma_y, self.steps)
+        heun = Heun(objective, self.sampling, setting.corruption.sigma_y, self.steps)
+        return Restored(heun) if self.restore else heun
 
     def expected(self, law: Any, corruption: Corruption) -> Any | None:
         """The clean law, the noisy one or that of posterior means, by objective and sampling."""
         if not denoising(corruption):
             return None
-        lowest = fitting(self.objective, corruption).lowest(corruption.sigma_y)
+        objective = fitting(self.objective, corruption)
         if self.sampling == "truncated":
-            return PosteriorMean(law, lowest)
-        return law if lowest > 0 else law.noised(corruption.sigma_y)
+            return PosteriorMean(law, objective.lowest(corruption.sigma_y))
+        return teaches(objective, law, corruption)
 
 
 def teach(objective: Objective, setting: Setting, lr: float, *, needs_clean: bool = False) -> Teach:

@@ -34,7 +34,7 @@ def draws_alike(A: Operator, n: int) -> bool:
 
 def _comparable(m: Measurement, alike: bool) -> Tensor:
     """Measurements as vectors `(n, d)` whose entries mean the same in every draw."""
-    return flat(m.y if alike or not m.A.linear else m.A.pinv(m.y))
+    return flat(m.y if alike else m.A.back(m.y))
 
 
 def _distances(
@@ -44,6 +44,8 @@ def _distances(
     rng: torch.Generator,
     projections: int,
     draws: int,
+    *,
+    frechet: bool = True,
 ) -> tuple[float, float]:
     """Sliced W2 (root mean square) and Frechet distance (mean), over `draws` corruptions of the samples."""
     samples = samples.detach()
@@ -53,7 +55,7 @@ def _distances(
     theta = directions(projections, y.shape[1], rng)
     fakes = [_comparable(corruption(samples, rng), alike) for _ in range(draws)]
     sliced = sum(sliced_w2(fake, y, theta) ** 2 for fake in fakes) / draws
-    return sliced**0.5, sum(empirical_frechet(fake, y) for fake in fakes) / draws
+    return sliced**0.5, sum(empirical_frechet(fake, y) for fake in fakes) / draws if frechet else 0.0
 
 
 def measurement_distance(
@@ -70,7 +72,7 @@ def measurement_distance(
     For choosing among checkpoints: give each a generator at the same address, so that they
     share the projections, the draws of A and the noise.
     """
-    return _distances(samples, measurement, corruption, rng, projections, draws)[0]
+    return _distances(samples, measurement, corruption, rng, projections, draws, frechet=False)[0]
 
 
 @register("measurement")

@@ -7,7 +7,7 @@ to data minus their overall mean.
 
 from __future__ import annotations
 
-__all__ = ["Preconditioned", "seeded"]
+__all__ = ["Preconditioned", "seeded", "shown"]
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -23,6 +23,11 @@ M = TypeVar("M", bound=nn.Module)
 
 class Preconditioned(nn.Module):
     r"""`D(x_t, sigma) = c_skip x_t + c_out F(c_in x_t, log(sigma) / 4, condition)`.
+
+    A denoiser that is shown a draw of A sees `x_t` through it, as `A.back(A(x_t))`. What A does not show
+    stays uncertain at low noise, where `c_out` vanishes: there `F` counts by `sigma_data` instead. (So it
+    does in part along an eigenvector of `A.back(A(.))` whose value is below 1. Were it above 1, the two
+    would cancel at one level, and `F` count for nothing: `A.back` is to be scaled such that none is.)
 
     Args:
         net: `F`, called with `(B, *)`, `(B,)` and the condition `(B, *)` or None.
@@ -48,11 +53,30 @@ class Preconditioned(nn.Module):
         """The estimate of the signal, `(B, *)`, from `x_t`, `(B, *)`, at `sigma`, `(B,)`."""
         s, d = expand(sigma, x_t), self.sigma_data
         total = s**2 + d**2
-        centred = x_t - self.location
-        if A is not None:
-            centred = A.restrict(centred)
-        out = self.net(centred / total.sqrt(), sigma.log() / 4, None if A is None else A.condition())
-        return self.location + (d**2 / total) * centred + (s * d / total.sqrt()) * out
+        centred, out = self._centred(x_t, A), self.features(x_t, sigma, A)
+        seen = out if A is None else A.back(A(out))
+        estimate = self.location + d**2 / total * centred + s * d / total.sqrt() * seen
+        return estimate if A is None else estimate + d * (out - seen)
+
+    def features(self, x_t: Tensor, sigma: Tensor, A: Operator | None = None) -> Tensor:
+        """The network's own output `F`, `(B, *)`."""
+        total = expand(sigma, x_t) ** 2 + self.sigma_data**2
+        condition = None if A is None else shown(A, x_t)
+        out: Tensor = self.net(self._centred(x_t, A) / total.sqrt(), sigma.log() / 4, condition)
+        return out
+
+    def _centred(self, x_t: Tensor, A: Operator | None) -> Tensor:
+        if A is None:
+            return x_t - self.location
+        return x_t - A.back(A(torch.full_like(x_t, self.location))) if self.location else x_t
+
+
+def shown(A: Operator, x: Tensor) -> Tensor | None:
+    """The condition of A, `(B, k)` for vectors and `(B, C, H, W)` for images like `x`."""
+    condition = A.condition()
+    if condition is None or x.ndim == 2:
+        return condition
+    return condition.expand(-1, -1, *x.shape[2:])
 
 
 def seeded(make: Callable[[], M], rng: torch.Generator) -> M:

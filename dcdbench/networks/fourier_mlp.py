@@ -46,7 +46,7 @@ class FourierMLP:
         """A fresh network for vectors; a condition is appended to the features."""
         if len(shape) != 1:
             raise ValueError(f"fourier_mlp needs vectors, got signals of shape {shape}")
-        return seeded(lambda: OnFeatures(shape[0], shape[0] if condition_channels else 0, self), rng)
+        return seeded(lambda: OnFeatures(shape[0], condition_channels, self), rng)
 
 
 class OnFeatures(nn.Module):

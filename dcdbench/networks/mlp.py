@@ -34,8 +34,6 @@ class MLP:
     def build(self, shape: tuple[int, ...], condition_channels: int, rng: torch.Generator) -> ResidualMLP:
         """A fresh network; the condition is flattened and appended to the input."""
         condition = condition_channels * math.prod(shape[1:])
-        if len(shape) == 1 and condition_channels:
-            condition = shape[0]
         return seeded(lambda: ResidualMLP(math.prod(shape), condition, self.width, self.depth), rng)
 
 

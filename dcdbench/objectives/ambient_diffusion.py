@@ -1,55 +1,70 @@
-r"""Ambient Diffusion: learning through masks by a further corruption.
+r"""Ambient Diffusion: learning through masks, with or without noise, by a further corruption.
 
 Ambient Diffusion: Learning Clean Distributions from Corrupted Data (Daras et al., 2023),
 https://arxiv.org/abs/2305.19256. The denoiser sees `A' x_t` and `A'`, where `A'` drops a
 share `delta` of what `A` measured, and is judged on all that `A` measured. Where `E[A^T A | A']`
-has full rank the minimiser is `E[x | A' x_t, A']`.
+has full rank the minimiser is `E[x | A' x_t, A']`. Under measurement noise the entries that the
+denoiser sees are judged by Tweedie's formula, as in
+Consistent Diffusion Meets Tweedie (Daras et al., 2024), https://arxiv.org/abs/2404.10177.
 """
 
 from __future__ import annotations
 
 __all__ = ["AmbientDiffusion"]
 
+import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from dcdbench.batch import expand, mean_per_sample, randn_like
+from dcdbench.batch import expand, randn_like
 from dcdbench.diffusion import edm_weight, lognormal_levels
 from dcdbench.objectives import register
 from dcdbench.problem import Corruption, Fake, Measurement
-from dcdbench.protocols import Denoiser, Operator, View
+from dcdbench.protocols import Denoiser, Left, Operator, View
+
+Judged = Literal["measured", "further"]
 
 
 @register("ambient_diffusion")
 @dataclass(frozen=True)
 class AmbientDiffusion:
-    r"""`w(sigma) |A (D(A' x_t, sigma, A') - x)|^2`, computed from `y = A x` alone.
+    r"""`w |e'|^2 + |e - e'|^2 / sigma_data^2`, `e = A D(A' x_t, sigma, A') - A x`, `e'` its entries in `A'`.
+
+    `A x` is not known under noise. In the entries that the denoiser does not see, `y` takes its
+    place; in those that it sees, `e' = (1 - r) D + r x_t - y`, `r = sigma_y^2 / sigma^2`.
+
+    What is seen is weighted as in EDM, with `w = 1 / c_out^2`. What is not seen cannot become certain at low
+    noise, where `w` grows without bound: its weight is constant. (The minimiser is the same for
+    all weights; with `w` on all entries, the loss is mostly the spread of what nobody can know.)
 
     Args:
         delta: The share of what was measured that the further corruption drops, in (0, 1).
-        p_mean: The mean of `log sigma`.
-        p_std: The standard deviation of `log sigma`.
+        judged: Whether the loss counts all that was measured, or only what the further
+            corruption left, which leaves the rest of the estimate untrained.
+        p_mean: The mean of `log sigma`, before the condition `sigma > sigma_y`.
+        p_std: The standard deviation of `log sigma`, before the condition.
     """
 
     delta: float = 0.1
+    judged: Judged = "measured"
     p_mean: float = -1.2
     p_std: float = 1.2
-
-    conditional: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not 0 < self.delta < 1:
             raise ValueError(f"delta must be in (0, 1), got {self.delta}")
+        if self.judged not in get_args(Judged):
+            raise ValueError(f"judged must be one of {', '.join(get_args(Judged))}, got {self.judged!r}")
 
     def supports(self, corruption: Corruption) -> str | None:
-        """Masks without measurement noise."""
+        """Masks, with white noise or none."""
         if not corruption.operator.masks:
             return "needs masks: the operator has no further corruption"
-        if corruption.sigma_y > 0:
-            return f"needs noiseless measurements: sigma_y is {corruption.sigma_y:g}"
+        if corruption.noise is not None:
+            return "needs white noise or none: the task adds noise of another law"
         return None
 
     def draw(self, corruption: Corruption, shape: tuple[int, ...], n: int, rng: torch.Generator) -> Operator:
@@ -59,24 +74,41 @@ class AmbientDiffusion:
         return further
 
     def __call__(self, denoiser: Denoiser, m: Measurement, rng: torch.Generator) -> Tensor:
-        """The loss per sample, `(B,)`."""
-        sigma = lognormal_levels(len(m), self.p_mean, self.p_std, rng).to(m.y)
+        """The loss per sample, `(B,)`, per entry of the signal."""
+        sigma = lognormal_levels(len(m), self.p_mean, self.p_std, rng, low=m.sigma_y).to(m.y)
         v = self.view(m, sigma, rng)
-        error = m.A(denoiser(v.x_t, v.sigma, v.A)) - m.y
-        return edm_weight(sigma, denoiser.sigma_data) * mean_per_sample(error**2)
+        assert v.A is not None
+        estimate = m.A(v.signal(denoiser))
+        r = expand(m.sigma_y**2 / sigma**2, m.y)
+        seen = (1 - r) * v.of(estimate) + r * v.x_t - v.of(m.y)
+        loss = edm_weight(sigma, denoiser.sigma_data) * self.energy(m.A, seen)
+        if self.judged == "measured":
+            unseen = (estimate - v.of(estimate)) - (m.y - v.of(m.y))
+            loss = loss + self.energy(m.A, unseen) / denoiser.sigma_data**2
+        return loss / math.prod(m.shape)
+
+    def energy(self, A: Operator, error: Tensor) -> Tensor:
+        """How much an error of the measurement counts, `(B,)`: its square."""
+        return error.square().flatten(1).sum(1)
 
     def view(self, m: Measurement, sigma: Tensor, rng: torch.Generator) -> View:
-        """`A' (y + sigma n)`, and `A'`: for a mask, `A' y = A' x`."""
+        """`A' y + sqrt(sigma^2 - sigma_y^2) n` in the entries of `A'`, and `A'`."""
         further = m.A.further(self.delta, rng)
         if further is None:
             raise ValueError(f"needs masks: {type(m.A).__name__} has no further corruption")
-        x = m.A.adjoint(m.y)
-        return View(further.restrict(x + expand(sigma, x) * randn_like(x, rng)), sigma, further)
+        if bool((sigma < m.sigma_y * (1 - 1e-6)).any()):  # levels are float32, sigma_y is not
+            raise ValueError(f"sigma must be >= sigma_y = {m.sigma_y}, got {float(sigma.min())}")
+        added = expand((sigma**2 - m.sigma_y**2).clamp(min=0).sqrt(), m.y)
+        return View(further.restrict(m.y + added * randn_like(m.y, rng)), sigma, further)
 
     def signal(self, fake: Fake) -> Tensor:
-        """The signal itself."""
-        return fake.x
+        """The measurement without its white noise."""
+        return fake.u
+
+    def left(self, corruption: Corruption, shape: tuple[int, ...]) -> Left:
+        """All: samples are signals."""
+        return "all"
 
     def lowest(self, sigma_y: float) -> float:
-        """0: every level is trained."""
-        return 0.0
+        """`sigma_y`, which is 0 without noise."""
+        return sigma_y

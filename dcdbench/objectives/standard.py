@@ -10,7 +10,6 @@ from __future__ import annotations
 __all__ = ["Standard"]
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -18,8 +17,9 @@ from torch import Tensor
 from dcdbench.batch import expand, mean_per_sample, randn_like
 from dcdbench.diffusion import edm_weight, lognormal_levels
 from dcdbench.objectives import register
+from dcdbench.objectives.space import apart
 from dcdbench.problem import Corruption, Fake, Measurement
-from dcdbench.protocols import Denoiser, View
+from dcdbench.protocols import Denoiser, Left, Operator, View
 
 
 @register("standard")
@@ -35,32 +35,36 @@ class Standard:
     p_mean: float = -1.2
     p_std: float = 1.2
 
-    conditional: ClassVar[bool] = False
-
     def supports(self, corruption: Corruption) -> str | None:
         """All but masks, whose zeros it would learn as if they were data."""
         if corruption.operator.masks:
             return "learns the zeros of unseen entries as data: needs an operator without masks"
         return None
 
-    def draw(self, corruption: Corruption, shape: tuple[int, ...], n: int, rng: torch.Generator) -> None:
-        """Nothing: the denoiser is not conditioned on A."""
-        return None
+    def draw(
+        self, corruption: Corruption, shape: tuple[int, ...], n: int, rng: torch.Generator
+    ) -> Operator | None:
+        """Nothing where signals and measurements share a space; else fresh draws."""
+        return corruption.operator.draw(shape, n, rng) if apart(corruption, shape) else None
 
     def __call__(self, denoiser: Denoiser, m: Measurement, rng: torch.Generator) -> Tensor:
         """The loss per sample, `(B,)`."""
         sigma = lognormal_levels(len(m), self.p_mean, self.p_std, rng).to(m.y)
         v = self.view(m, sigma, rng)
-        error = denoiser(v.x_t, v.sigma) - m.y
+        error = v.estimate(denoiser) - m.y
         return edm_weight(sigma, denoiser.sigma_data) * mean_per_sample(error**2)
 
     def view(self, m: Measurement, sigma: Tensor, rng: torch.Generator) -> View:
         """`y + sigma n`."""
-        return View(m.y + expand(sigma, m.y) * randn_like(m.y, rng), sigma)
+        return View(m.y + expand(sigma, m.y) * randn_like(m.y, rng), sigma, m.A if m.apart else None)
 
     def signal(self, fake: Fake) -> Tensor:
         """The measurement itself."""
         return fake.y
+
+    def left(self, corruption: Corruption, shape: tuple[int, ...]) -> Left:
+        """Nothing where samples are measurements; where they are signals, the whole corruption."""
+        return "all" if apart(corruption, shape) else "nothing"
 
     def lowest(self, sigma_y: float) -> float:
         """0: every level is trained."""

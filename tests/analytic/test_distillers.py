@@ -1,138 +1,63 @@
-r"""The generator's losses on linear generators `x = U z`, against closed forms.
+r"""The generator's losses on linear generators `x = U z`, against closed forms: SiD, DMD, and laws of all.
 
-With exact teacher and critic both are linear, `f = C B x_t` and `g = S A x_t`, `S = U U^T`,
-`A = (S + tau)^-1`, `B = (C + tau)^-1`, `tau = sigma^2`, so that a loss is a quadratic form of latents and
-noise. Samples whose second moments are exactly those of the law give its expectation exactly.
-The normalisation, which is constant to the gradient, is multiplied out again.
+The models are those of `linear`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 import torch
+from linear import (
+    EYE,
+    NOISE,
+    SIGMA,
+    TAU,
+    TIGHT,
+    U0,
+    C,
+    D,
+    K,
+    Known,
+    Linear,
+    N,
+    Z,
+    bare_loss,
+    exact,
+    fake_of,
+    fisher,
+    fixed,
+    gradient,
+    judges_of,
+    kl,
+    normal,
+    precisions,
+    rng,
+    update,
+)
 from torch import Tensor
 
 from dcdbench.distillers import levels, registry
 from dcdbench.distillers.dmd import DMD
+from dcdbench.distillers.sds import SDS
 from dcdbench.distillers.sid import SiD
 from dcdbench.objectives.ambient_diffusion import AmbientDiffusion
 from dcdbench.objectives.ambient_tweedie import AmbientTweedie
 from dcdbench.objectives.standard import Standard
-from dcdbench.operators.identity import Identity, IdentityDraw
+from dcdbench.operators.identity import Identity
 from dcdbench.operators.inpainting import Inpainting, Mask
 from dcdbench.problem import Corruption, Fake, Measurement
-from dcdbench.protocols import Denoiser, Distiller, Objective, Operator, View
-
-D, K, N = 4, 3, 64  # signal, latent, samples
-SIGMA = 0.75  # a number of float32, as which levels are drawn
-TAU = SIGMA**2
-EYE = torch.eye(D, dtype=torch.float64)
-TIGHT = {"rtol": 1e-6, "atol": 1e-9}
-
-
-def rng(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def normal(seed: int, *shape: int) -> Tensor:
-    return torch.randn(*shape, generator=rng(seed), dtype=torch.float64)
-
-
-def whitened(k: int, d: int) -> tuple[Tensor, Tensor]:
-    """Latents and noise with mean 0 and, exactly, `E zz' = I`, `E nn' = I`, `E zn' = 0`."""
-    ones = torch.ones(N, 1, dtype=torch.float64)
-    frame = torch.linalg.qr(torch.cat([ones, normal(0, N, k + d)], 1))[0][:, 1:] * math.sqrt(N)
-    return frame[:, :k], frame[:, k:]
-
-
-Z, NOISE = whitened(K, D)
-U0 = normal(1, D, K)
-ROOT = normal(2, D, D)
-C = ROOT @ ROOT.T / D + 0.2 * EYE  # does not commute with U0 U0'
-
-
-@dataclass
-class Linear:
-    """A linear denoiser with constant coefficients."""
-
-    matrix: Tensor
-    sigma_data: float = 0.5
-    seen: list[Tensor] = field(default_factory=list)
-
-    def __call__(self, x_t: Tensor, sigma: Tensor, A: Operator | None = None) -> Tensor:
-        self.seen.append(sigma)
-        return x_t @ self.matrix.T
-
-
-@dataclass(frozen=True)
-class Known(Standard):
-    """The standard objective, with a noise that is known."""
-
-    conditional: ClassVar[bool] = False
-
-    def view(self, m: Measurement, sigma: Tensor, rng: torch.Generator) -> View:
-        return View(m.y + sigma[:, None] * NOISE[:, : m.y.shape[1]], sigma)
-
-
-def exact(S: Tensor) -> Linear:
-    """The denoiser of N(0, S) at the level of the tests."""
-    return Linear(S @ torch.linalg.inv(S + TAU * torch.eye(len(S), dtype=torch.float64)))
-
-
-def fixed(make: Callable[..., Distiller], **fields: float) -> Distiller:
-    """A distiller that draws one level."""
-    return make(p_mean=math.log(SIGMA), p_std=1e-12, **fields)
-
-
-def bare_loss(distiller: Distiller, teacher: Denoiser, critic: Denoiser, u: Tensor) -> Tensor:
-    """The loss summed over entries, without its normalisation; the mean over samples."""
-    fake = Fake(u, IdentityDraw(), 0.0, u)
-    loss = distiller(teacher, critic, Known(), fake, 0.0, rng())
-    with torch.no_grad():
-        x_t = u + SIGMA * NOISE[:, : u.shape[1]]
-        weight = (teacher(x_t, torch.full((len(u),), SIGMA)) - u).abs().mean(1).clamp(min=1e-5)
-    return u.shape[1] * (loss * weight).mean()
-
-
-def update(distiller: Distiller, U: Tensor, teacher_cov: Tensor, latents: Tensor = Z) -> Tensor:
-    """Minus the expected gradient with respect to U, for an exact critic with constant coefficients."""
-    moving = U.clone().requires_grad_()
-    loss = bare_loss(distiller, exact(teacher_cov), exact(U @ U.T), latents @ moving.T)
-    return -torch.autograd.grad(loss, moving)[0]
-
-
-def precisions(U: Tensor, cov: Tensor) -> tuple[Tensor, Tensor]:
-    eye = torch.eye(len(cov), dtype=torch.float64)
-    return torch.linalg.inv(U @ U.T + TAU * eye), torch.linalg.inv(cov + TAU * eye)
+from dcdbench.protocols import Distiller, Objective, Operator, View
 
 
 def closed_form(U: Tensor, cov: Tensor, alpha: float) -> Tensor:
     """`tau^2 [A^2 - B^2 + (2 alpha - 1)(A - B)^2] U`."""
     A, B = precisions(U, cov)
     return TAU**2 * (A @ A - B @ B + (2 * alpha - 1) * (A - B) @ (A - B)) @ U
-
-
-def gradient(of: Callable[[Tensor], Tensor], U: Tensor) -> Tensor:
-    moving = U.clone().requires_grad_()
-    return torch.autograd.grad(of(moving), moving)[0]
-
-
-def fisher(U: Tensor) -> Tensor:
-    """`E |score of the student - score of the teacher|^2` under the student, at level tau."""
-    A, B = precisions(U, C)
-    return ((A - B) @ (A - B) @ (U @ U.T + TAU * EYE)).trace()
-
-
-def kl(U: Tensor) -> Tensor:
-    """KL(student || teacher) at level tau."""
-    S = U @ U.T + TAU * EYE
-    B = torch.linalg.inv(C + TAU * EYE)
-    return ((B @ S).trace() - D - torch.logdet(B @ S)) / 2
 
 
 def test_the_samples_are_exact() -> None:
@@ -232,42 +157,61 @@ def test_dmd_does_not_differentiate_the_networks() -> None:
     torch.testing.assert_close(torch.autograd.grad(loss, u)[0] * N, direction, **TIGHT)
 
 
-# What both have in common
+# What all have in common
+
+EVERY: dict[str, Distiller] = {name: registry[name]() for name in registry} | {
+    "sid and a discriminator": SiD(adversarial=0.5),
+    "dmd and a discriminator": DMD(adversarial=0.5),
+}
+
+
+@pytest.fixture(params=EVERY)
+def distiller(request: pytest.FixtureRequest) -> Distiller:
+    return EVERY[request.param]
+
+
+def linear_logit(view: View) -> Tensor:
+    return view.x_t.sum(1) / 3
+
+
+def indifferent(view: View) -> Tensor:
+    return 0 * view.x_t.sum(1)
 
 
 class Counting(torch.nn.Module):
-    """A denoiser with a parameter, so that stray gradients would show."""
+    """A denoiser with a parameter, so that stray gradients would show; a discriminator too."""
 
     sigma_data = 0.5
 
     def __init__(self, scale: float) -> None:
         super().__init__()
         self.scale = torch.nn.Parameter(torch.tensor(scale, dtype=torch.float64))
+        self.requires_grad_(False)
 
     def forward(self, x_t: Tensor, sigma: Tensor, A: Operator | None = None) -> Tensor:
         return self.scale * x_t
 
-
-@pytest.fixture(params=list(registry))
-def distiller(request: pytest.FixtureRequest) -> Distiller:
-    made: Distiller = registry[request.param]()
-    return made
+    def logit(self, view: View) -> Tensor:
+        return self.scale * view.x_t.sum(1)
 
 
-def test_the_normalisation_is_a_constant_per_sample(distiller: Distiller) -> None:
-    """Fakes and estimates in other units: the loss has their unit, as its weight divides by one of two."""
-    fake = Fake(Z @ U0.T, IdentityDraw(), 0.0, Z @ U0.T)
-    wide = Fake(3 * fake.x, IdentityDraw(), 0.0, 3 * fake.x)
+@pytest.mark.parametrize("name", registry)
+def test_a_loss_has_a_unit(name: str) -> None:
+    """Fakes, estimates and the scale of data in other units: a normalised loss has the unit of data."""
+    power = {"diff_instruct": 2, "gan": 0}.get(name, 1)
 
     class InUnits(Known):
         def view(self, m: Measurement, sigma: Tensor, rng: torch.Generator) -> View:
-            v = Known().view(m, 0 * sigma, rng)
-            return View(v.x_t, sigma)
+            return View(m.y, sigma)
 
-    args = (Linear(0.5 * EYE), Linear(0.3 * EYE), InUnits())
-    loss, other = (distiller(*args, f, 0.0, rng()) for f in (fake, wide))
-    torch.testing.assert_close(other, 3 * loss)
-    assert loss.shape == (N,) and not torch.allclose(other, 9 * loss)
+    def loss(unit: float) -> Tensor:
+        nets = (Linear(0.5 * EYE, 0.5 * unit), Linear(0.3 * EYE, 0.5 * unit))
+        judges = judges_of(*nets, InUnits(), discriminator=indifferent)
+        return registry[name]()(judges, fake_of(unit * Z @ U0.T), rng())
+
+    assert loss(1.0).shape == (N,)
+    torch.testing.assert_close(loss(3.0), 3**power * loss(1.0))
+    assert not torch.allclose(loss(3.0), 3 ** (power + 1) * loss(1.0))  # control
 
 
 def test_a_perfect_teacher_does_not_divide_by_zero(distiller: Distiller) -> None:
@@ -277,37 +221,65 @@ def test_a_perfect_teacher_does_not_divide_by_zero(distiller: Distiller) -> None
         def view(self, m: Measurement, sigma: Tensor, rng: torch.Generator) -> View:
             return View(m.y, sigma)
 
-    loss = distiller(Linear(EYE), Linear(0.9 * EYE), Clean(), Fake(u, IdentityDraw(), 0.0, u), 0.0, rng())
+    judges = judges_of(Linear(EYE), Linear(0.9 * EYE), Clean(), discriminator=linear_logit)
+    loss = distiller(judges, fake_of(u), rng())
     (slope,) = torch.autograd.grad(loss.sum(), u)
     assert bool(torch.isfinite(loss).all()) and bool(torch.isfinite(slope).all())
 
 
 def test_gradients_reach_the_generator_only(distiller: Distiller) -> None:
-    teacher, critic = Counting(0.5), Counting(0.4).requires_grad_(False)
-    teacher.requires_grad_(False)
+    teacher, critic, discriminator = (Counting(scale) for scale in (0.5, 0.4, 0.3))
     generator = U0.clone().requires_grad_()
-    u = Z @ generator.T
-    distiller(teacher, critic, Known(), Fake(u, IdentityDraw(), 0.0, u), 0.0, rng()).mean().backward()
+    judges = judges_of(teacher, critic, discriminator=discriminator.logit)
+    distiller(judges, fake_of(Z @ generator.T), rng()).mean().backward()
     assert generator.grad is not None and bool((generator.grad != 0).any())
-    assert teacher.scale.grad is None and critic.scale.grad is None
+    assert all(net.scale.grad is None for net in (teacher, critic, discriminator))
 
 
-def test_agreement_of_critic_and_teacher_is_no_force(distiller: Distiller) -> None:
+def test_agreement_is_no_force(distiller: Distiller) -> None:
+    """Of critic and teacher, where the discriminator sees no difference: but for SDS, which never rests."""
     u = (Z @ U0.T).requires_grad_()
-    fake = Fake(u, IdentityDraw(), 0.0, u)
 
-    def slope(critic: Linear) -> Tensor:
-        loss = distiller(exact(C), critic, Known(), fake, 0.0, rng())
-        return torch.autograd.grad(loss.sum(), u)[0]
+    def slope(critic: Linear, discriminator: Callable[[View], Tensor]) -> float:
+        loss = distiller(judges_of(exact(C), critic, discriminator=discriminator), fake_of(u), rng())
+        return float(torch.autograd.grad(loss.sum(), u)[0].abs().max())
 
-    assert float(slope(exact(C)).abs().max()) < 1e-12
-    assert float(slope(exact(2 * C)).abs().max()) > 1e-3  # control
+    at_rest = slope(exact(C), indifferent) < 1e-12
+    assert at_rest is not isinstance(distiller, SDS)
+    assert slope(exact(2 * C), linear_logit) > 1e-3  # control
+
+
+def test_only_what_discriminates_asks_a_discriminator(distiller: Distiller) -> None:
+    fake, asked = fake_of(Z @ U0.T), []
+
+    def discriminator(view: View) -> Tensor:
+        asked.append(view)
+        return linear_logit(view)
+
+    distiller(judges_of(exact(C), exact(2 * C), discriminator=discriminator), fake, rng())
+    assert bool(asked) is distiller.discriminates
+    if distiller.discriminates:
+        with pytest.raises(ValueError, match=r"Judges\.discriminator is None"):
+            distiller(judges_of(exact(C), exact(2 * C)), fake, rng())
+    else:
+        distiller(judges_of(exact(C), exact(2 * C)), fake, rng())
+
+
+def test_fakes_are_judged_at_the_levels_that_are_drawn(distiller: Distiller) -> None:
+    seen: list[Tensor] = []
+
+    class Spy(Known):
+        def view(self, m: Measurement, sigma: Tensor, rng: torch.Generator) -> View:
+            seen.append(sigma)
+            return super().view(m, sigma, rng)
+
+    judges, fake = judges_of(exact(C), exact(2 * C), Spy(), 0.3, linear_logit), fake_of(Z @ U0.T)
+    distiller(judges, fake, rng(5))
+    assert len(seen) == 1 and torch.equal(seen[0], distiller.sigma(judges, fake, rng(5)))
 
 
 def levels_of(distiller: Distiller, objective: Objective, fake: Fake, sigma_y: float) -> Tensor:
-    teacher = Linear(0.5 * EYE)
-    distiller(teacher, Linear(0.4 * EYE), objective, fake, sigma_y, rng())
-    return teacher.seen[0]
+    return distiller.sigma(judges_of(Linear(EYE), Linear(EYE), objective, sigma_y), fake, rng())
 
 
 @pytest.mark.parametrize("name", registry)
@@ -352,29 +324,50 @@ def test_an_empty_range_is_a_reason(name: str) -> None:
         registry[name](levels="upper")
 
 
+def test_a_range_without_real_measurements_is_a_reason(distiller: Distiller) -> None:
+    """Below `sigma_y` a discriminator has nothing to compare with, unless noise is part of the data."""
+    noisy = Corruption(Identity(), 0.3)
+    for r, noise in (("all", False), ("below", False)):
+        reason = _with(distiller, levels=r).supports(AmbientTweedie(), noisy, noise=noise)
+        assert ("cannot see real measurements" in (reason or "")) is distiller.discriminates
+    assert _with(distiller, levels="all").supports(AmbientTweedie(), noisy, noise=True) is None
+    assert _with(distiller, levels="above").supports(AmbientTweedie(), noisy) is None
+    assert _with(distiller, levels="all").supports(Standard(), noisy) is None
+
+
+def _with(distiller: Any, **fields: Any) -> Distiller:
+    made: Distiller = replace(distiller, **fields)
+    return made
+
+
 # Masks
 
 
 def masked(distiller: Distiller, u: Tensor, teacher: Tensor, critic: Tensor) -> tuple[Tensor, Tensor]:
     """The gradient with respect to fakes, and the mask that the denoisers were shown."""
-    shown: list[Mask] = []
+    shown: list[Operator | None] = []
 
     def denoiser(matrix: Tensor) -> Linear:
         class Masked(Linear):
             def __call__(self, x_t: Tensor, sigma: Tensor, A: Operator | None = None) -> Tensor:
-                assert isinstance(A, Mask)
                 shown.append(A)
                 return x_t @ self.matrix.T + matrix.sum(1)
 
         return Masked(matrix)
 
+    def discriminator(view: View) -> Tensor:
+        shown.append(view.A)
+        return linear_logit(view)
+
     x = u.clone().requires_grad_()
     fake = Corruption(Inpainting(0.5)).fake(x, rng(1))
-    loss = distiller(denoiser(teacher), denoiser(critic), AmbientDiffusion(delta=0.3), fake, 0.0, rng(2))
-    (slope,) = torch.autograd.grad(loss.sum(), x)
-    assert isinstance(fake.A, Mask) and all(torch.equal(shown[0].mask, m.mask) for m in shown)
-    assert bool((shown[0].mask <= fake.A.mask).all())
-    return slope, shown[0].mask.bool()
+    objective = AmbientDiffusion(delta=0.3)
+    judges = judges_of(denoiser(teacher), denoiser(critic), objective, discriminator=discriminator)
+    (slope,) = torch.autograd.grad(distiller(judges, fake, rng(2)).sum(), x)
+    (mask,) = {id(A): A for A in shown}.values()
+    assert isinstance(mask, Mask) and isinstance(fake.A, Mask)
+    assert bool((mask.mask <= fake.A.mask).all())
+    return slope, mask.mask.bool()
 
 
 def test_nothing_unobserved_contributes(distiller: Distiller) -> None:
@@ -410,9 +403,9 @@ def test_a_teacher_may_say_anything_of_hidden_entries(distiller: Distiller) -> N
     for hidden in (0.0, 9.0):
         u = x.clone().requires_grad_()
         fake = Corruption(Inpainting(0.5)).fake(u, rng(1))
-        objective = AmbientDiffusion(delta=0.3)
-        loss = distiller(OnMasks(C, hidden), OnMasks(2 * C), objective, fake, 0.0, rng(2))
-        slopes.append(torch.autograd.grad(loss.sum(), u)[0])
+        nets = (OnMasks(C, hidden), OnMasks(2 * C))
+        judges = judges_of(*nets, AmbientDiffusion(delta=0.3), discriminator=linear_logit)
+        slopes.append(torch.autograd.grad(distiller(judges, fake, rng(2)).sum(), u)[0])
     torch.testing.assert_close(slopes[0], slopes[1])
     assert bool((slopes[0] != 0).any())
 
@@ -423,6 +416,6 @@ def test_masked_distillation_is_at_rest_where_the_laws_agree() -> None:
     for critic, rest in ((C, True), (torch.diag(C.diagonal()), False)):
         u = x.clone().requires_grad_()
         fake = Corruption(Inpainting(0.5)).fake(u, rng(1))
-        loss = fixed(SiD)(OnMasks(C), OnMasks(critic), AmbientDiffusion(delta=0.3), fake, 0.0, rng(2))
-        (slope,) = torch.autograd.grad(loss.mean(), u)
+        judges = judges_of(OnMasks(C), OnMasks(critic), AmbientDiffusion(delta=0.3))
+        (slope,) = torch.autograd.grad(fixed(SiD)(judges, fake, rng(2)).mean(), u)
         assert (float(slope.abs().max()) < 1e-12) is rest

@@ -11,6 +11,7 @@ from dcdbench.networks.edm import Preconditioned, seeded
 from dcdbench.networks.mlp import MLP
 from dcdbench.networks.unet import UNet
 from dcdbench.operators.inpainting import Mask
+from dcdbench.operators.super_resolution import SuperResolution
 
 LOCATION, SCALE = -0.4, 0.7
 
@@ -87,23 +88,54 @@ def test_the_weighted_loss_of_a_fresh_network_is_one_at_every_level() -> None:
         assert float(loss.mean()) == pytest.approx(1, abs=0.03)
 
 
-def test_a_mask_hides_entries_after_centring_and_is_the_condition() -> None:
-    x_t, mask = normal(0, 4, 3), (normal(1, 4, 3) > 0).double()
-    sigma = torch.ones(4, dtype=torch.float64)
-    net = Noting()
-    denoiser = Preconditioned(net, LOCATION, SCALE, 1)
-    got = denoiser(x_t, sigma, Mask(mask))
-    assert bool((net.x[mask == 0] == 0).all()) and torch.equal(net.condition, mask)
-    assert bool((got[mask == 0] == LOCATION).all())
-    torch.testing.assert_close(denoiser(x_t + 9 * (1 - mask), sigma, Mask(mask)), got)
-    assert not torch.allclose(denoiser(x_t + 9 * mask, sigma, Mask(mask)), got)  # control
+LEVELS = torch.tensor([0.002, 0.1, 0.7, 80.0], dtype=torch.float64)
+
+
+def test_through_a_mask_unseen_entries_are_the_networks_own() -> None:
+    """Seen entries are those of EDM; the others have no skip, and weigh alike at all levels."""
+    mask, answer = (normal(1, 4, 3) > 0).double(), normal(2, 4, 3)
+    x_t = mask * normal(0, 4, 3)
+    net = Noting(answer)
+    got = Preconditioned(net, LOCATION, SCALE, 3)(x_t, LEVELS, Mask(mask))
+    skip, out, scale = (c[:, None] for c in coefficients(LEVELS))
+    torch.testing.assert_close(net.x, mask * scale * (x_t - LOCATION))
+    assert torch.equal(net.condition, mask)
+    seen = LOCATION + skip * (x_t - LOCATION) + out * answer
+    torch.testing.assert_close(got, torch.where(mask > 0, seen, LOCATION + SCALE * answer))
+
+
+def test_through_any_operator_what_is_seen_has_the_coefficients_of_edm() -> None:
+    """`D = location + c_skip B (x - location) + c_out B F + d (1 - B) F`, where `B = A.back(A(.))`."""
+    draw = SuperResolution(2).draw((1, 4, 4), 4, rng()).to(dtype=torch.float64)
+    x, answer = normal(0, 4, 1, 4, 4), normal(2, 4, 1, 4, 4)
+    net = Noting(answer)
+    got = Preconditioned(net, LOCATION, SCALE)(draw.back(draw(x)), LEVELS, draw)
+    skip, out, scale = (c[:, None, None, None] for c in coefficients(LEVELS))
+    centred, seen = (draw.back(draw(t)) for t in (x - LOCATION, answer))
+    torch.testing.assert_close(got, LOCATION + skip * centred + out * seen + SCALE * (answer - seen))
+    torch.testing.assert_close(net.x, scale * centred)
+    assert net.condition is None
+
+
+def test_the_weighted_loss_through_a_mask_is_one_at_every_level() -> None:
+    """What the weights of Ambient Diffusion refer to: seen entries by EDM's, others by `1/d^2`."""
+    n = 100_000
+    x, mask = LOCATION + SCALE * normal(0, n, 2), (normal(1, n, 2) > 0).double()
+    denoiser = Preconditioned(MLP(8, 1).build((2,), 2, rng()).double(), LOCATION, SCALE, 2)
+    for level in (0.01, 0.5, 80.0):
+        sigma = torch.full((n,), level, dtype=torch.float64)
+        with torch.no_grad():
+            error = denoiser(mask * (x + level * normal(2, n, 2)), sigma, Mask(mask)) - x
+        seen, hidden = (float(error[mask == k].square().mean()) for k in (1, 0))
+        assert float(edm_weight(sigma, SCALE)[0]) * seen == pytest.approx(1, abs=0.03)
+        assert hidden / SCALE**2 == pytest.approx(1, abs=0.03)
 
 
 def test_the_form_builds_the_same_denoiser_again() -> None:
-    one = Preconditioned(MLP(8, 1).build((3,), 1, rng()), LOCATION, SCALE, 1)
+    one = Preconditioned(MLP(8, 1).build((3,), 3, rng()), LOCATION, SCALE, 3)
     form = one.form()
-    assert form == {"location": LOCATION, "sigma_data": SCALE, "condition_channels": 1}
-    two = Preconditioned(MLP(8, 1).build((3,), 1, rng(1)), **form)
+    assert form == {"location": LOCATION, "sigma_data": SCALE, "condition_channels": 3}
+    two = Preconditioned(MLP(8, 1).build((3,), 3, rng(1)), **form)
     assert one.state_dict().keys() == two.state_dict().keys()
     two.load_state_dict(one.state_dict())
     x, sigma, A = torch.randn(2, 3, generator=rng()), torch.ones(2), Mask(torch.ones(2, 3))

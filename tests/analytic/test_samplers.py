@@ -16,9 +16,10 @@ from dcdbench.objectives.ambient_tweedie import AmbientTweedie
 from dcdbench.objectives.standard import Standard
 from dcdbench.operators.identity import Identity
 from dcdbench.operators.inpainting import Inpainting, Mask
+from dcdbench.operators.matrix import Matrix
 from dcdbench.problem import Corruption, Problem
 from dcdbench.protocols import Operator
-from dcdbench.samplers import Heun, Observed, OneStep, generate
+from dcdbench.samplers import Heun, Observed, OneStep, Restored, generate
 
 LAW = Gaussian(torch.zeros(2), torch.tensor([[1.0, 0.3], [0.3, 0.4]]))
 SIGMA_Y = 0.5
@@ -138,7 +139,7 @@ def test_a_generator_is_differentiable_but_samples_are_not() -> None:
         return scale * x_t
 
     generator.sigma_data = 0.5  # type: ignore[attr-defined]
-    x = generate(generator, Standard(), NOISY, 5, 2.0, rng())  # type: ignore[arg-type]
+    x = generate(generator, Standard(), NOISY, 5, 2.0, "seen", rng())  # type: ignore[arg-type]
     assert x.requires_grad
     drawn = OneStep(Standard(), 2.0).sample(generator, NOISY, 5, rng()).x  # type: ignore[arg-type]
     assert not drawn.requires_grad and torch.equal(drawn, x)
@@ -146,10 +147,66 @@ def test_a_generator_is_differentiable_but_samples_are_not() -> None:
 
 def test_a_masked_generator_sees_latents_through_fresh_masks() -> None:
     denoiser = Exact()
-    generate(denoiser, AmbientDiffusion(delta=0.4), MASKED, 4000, 2.5, rng())
+    generate(denoiser, AmbientDiffusion(delta=0.4), MASKED, 4000, 2.5, "seen", rng())
     (A,) = denoiser.draws
     assert isinstance(A, Mask) and bool((denoiser.inputs[0][A.mask == 0] == 0).all())
     assert float(A.mask.mean()) == pytest.approx(0.36, abs=0.03)
+
+
+def test_a_masked_generator_may_see_all_of_its_latents() -> None:
+    denoiser = Exact()
+    generate(denoiser, AmbientDiffusion(delta=0.4), MASKED, N, 2.5, "full", rng())
+    assert isinstance(denoiser.draws[0], Mask) and bool((denoiser.inputs[0] != 0).all())
+    assert covariance_error(denoiser.inputs[0], 2.5**2 * torch.eye(2, dtype=torch.float64)) < 4.5
+
+
+# Measurements in another space than signals
+
+
+@dataclass
+class Completes:
+    """`E[x | y_t]` of a Gaussian law for `y_t = A x + sigma n`, told of it by `A^T y_t`."""
+
+    law: Gaussian
+    rows: Tensor  # A, (m, d)
+    sigma_data: float = 0.5
+    inputs: list[Tensor] = field(default_factory=list)
+
+    def __call__(self, x_t: Tensor, sigma: Tensor, A: Operator | None = None) -> Tensor:
+        assert A is not None
+        self.inputs.append(x_t)
+        y_t = x_t.double() @ torch.linalg.pinv(self.rows)
+        noisy = self.rows @ self.law.cov @ self.rows.T + float(sigma[0]) ** 2 * torch.eye(len(self.rows))
+        return (y_t @ torch.linalg.solve(noisy, self.rows @ self.law.cov)).to(x_t.dtype)
+
+
+ROWS = torch.tensor([[1.0, 0.5, 0.0], [0.0, 1.0, -1.0]], dtype=torch.float64)
+LAW3 = Gaussian(torch.zeros(3), torch.tensor([[1.0, 0.3, 0.1], [0.3, 0.4, 0.0], [0.1, 0.0, 0.7]]))
+
+
+def apart() -> Problem:
+    corruption = Corruption(Matrix(entries=((1.0, 0.5, 0.0), (0.0, 1.0, -1.0))))
+    x = LAW3.sample(50, rng()).float()
+    return Problem(corruption(x, rng(1)), corruption(x[:20], rng(2)), corruption, (3,))
+
+
+def test_through_an_operator_sampling_runs_among_measurements() -> None:
+    """What is denoised has the law of `A x`; the sample is the last estimate of the signal, `E[x | A x]`."""
+    denoiser = Completes(LAW3, ROWS)
+    drawn = Heun(Standard(), "full", 0.0, steps=40).sample(denoiser, apart(), N, rng())
+    law = LAW3.affine(ROWS)
+    assert covariance_error(drawn.x.double() @ ROWS.T, law.cov) < 4.5
+    complete = LAW3.cov @ ROWS.T @ torch.linalg.inv(law.cov)
+    torch.testing.assert_close(drawn.x.double(), drawn.x.double() @ ROWS.T @ complete.T, rtol=0, atol=2e-3)
+    assert covariance_error(drawn.x, LAW3.cov) > 10  # control: what A does not show is a mean, no sample
+    start = denoiser.inputs[0].double() @ torch.linalg.pinv(ROWS)
+    assert covariance_error(start, 80.0**2 * torch.eye(2, dtype=torch.float64)) < 4.5
+
+
+def test_restored_samples_are_measurements_brought_back() -> None:
+    inner = Heun(Standard(), "full", 0.0, steps=5)
+    drawn, plain = (s.sample(Exact(), NOISY, 6, rng()) for s in (Restored(inner), inner))
+    assert drawn.nfe == plain.nfe and torch.equal(drawn.x, plain.x)  # the identity is its own inverse
 
 
 @pytest.mark.parametrize("n", [1, 150, 200, 501])

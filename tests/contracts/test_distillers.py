@@ -10,12 +10,13 @@ from component import corruptions, global_generator_at_rest, is_component, is_re
 from torch import Tensor
 
 from dcdbench.distillers import registry
+from dcdbench.networks.discriminator import Discriminator
 from dcdbench.networks.edm import Preconditioned
 from dcdbench.networks.mlp import MLP
 from dcdbench.objectives import registry as objectives
-from dcdbench.phases import denoiser_for
+from dcdbench.phases.start import denoiser_for
 from dcdbench.problem import Corruption, Fake, Problem
-from dcdbench.protocols import Distiller
+from dcdbench.protocols import Distiller, Judges
 from dcdbench.streams import Stream
 
 N, SHAPE = 6, (1, 4, 3)
@@ -26,10 +27,24 @@ def rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def kinds() -> Iterator[Corruption]:
+    """One operator of each kind, with and without noise: the cases of a distiller are theirs."""
+    seen = set()
+    for corruption in corruptions(SHAPE):
+        law = corruption.operator
+        traits = (law.linear, law.masks, law.measured_shape(SHAPE) == SHAPE, corruption.sigma_y)
+        if (law.linear or law.differentiable) and traits not in seen:
+            seen.add(traits)
+            yield corruption
+
+
+KINDS = list(kinds())
+
+
 def cases() -> Iterator[Case]:
     for name in registry:
         for objective in objectives:
-            for corruption in corruptions(SHAPE):
+            for corruption in KINDS:
                 made = objectives[objective]()
                 if made.supports(corruption) or registry[name]().supports(made, corruption):
                     continue
@@ -44,13 +59,14 @@ IDS = [
 
 
 class World:
-    """A fake of signals that are known, a teacher and a critic."""
+    """A fake of signals that are known, and its judges."""
 
     def __init__(self, name: str, objective: str, corruption: Corruption, noise: bool) -> None:
         self.distiller: Distiller = registry[name]()
         self.objective = objectives[objective]()
         self.corruption, self.noise = corruption, noise
-        self.teacher, self.critic = (self._denoiser(seed) for seed in (5, 6))
+        self.teacher, self.critic, net = (self._denoiser(seed) for seed in (5, 6, 7))
+        self.discriminator = Discriminator(net) if self.distiller.discriminates else None
         self.x = signals(N, SHAPE, dtype=torch.float64).requires_grad_()
 
     def _denoiser(self, seed: int) -> Preconditioned:
@@ -63,10 +79,12 @@ class World:
     def fake(self, x: Tensor) -> Fake:
         return self.corruption.fake(x, rng(1), noise=self.noise)
 
-    def loss(self, x: Tensor | None = None, seed: int = 2) -> Tensor:
-        fake = self.fake(self.x if x is None else x)
+    def judges(self) -> Judges:
         sigma_y = self.corruption.sigma_y
-        return self.distiller(self.teacher, self.critic, self.objective, fake, sigma_y, rng(seed))
+        return Judges(self.teacher, self.critic, self.objective, sigma_y, self.discriminator)
+
+    def loss(self, x: Tensor | None = None, seed: int = 2) -> Tensor:
+        return self.distiller(self.judges(), self.fake(self.x if x is None else x), rng(seed))
 
     def slope(self, x: Tensor | None = None) -> Tensor:
         at = self.x if x is None else x
@@ -82,7 +100,7 @@ def world(request: pytest.FixtureRequest) -> World:
 def test_is_a_component(name: str) -> None:
     is_component(registry[name](), Distiller)
     assert any(case[0] == name for case in CASES), "it supports nothing that there is"
-    for corruption in corruptions(SHAPE):
+    for corruption in KINDS:
         assert all(is_reason(registry[name]().supports(objectives[o](), corruption)) for o in objectives)
 
 
@@ -96,7 +114,7 @@ def test_the_gradient_reaches_every_fake_and_nothing_else(world: World) -> None:
     assert bool(torch.isfinite(slope).all()) and slope.shape == world.x.shape
     seen = slope.flatten(1).abs().sum(1) > 0
     assert int(seen.sum()) >= N - 2  # a mask may hide a small fake altogether
-    for net in (world.teacher, world.critic):
+    for net in filter(None, (world.teacher, world.critic, world.discriminator)):
         assert all(p.grad is None for p in net.parameters())
 
 
@@ -109,15 +127,31 @@ def test_is_a_function_of_its_arguments(world: World) -> None:
 
 
 def test_samples_do_not_see_each_other(world: World) -> None:
+    """But for one factor, which a loss that weights samples gives to all."""
     moved = world.x.detach().clone()
     moved[2] += 1.0
     still = torch.arange(N) != 2
-    torch.testing.assert_close(world.loss(moved)[still], world.loss()[still])
-    torch.testing.assert_close(world.slope(moved.requires_grad_())[still], world.slope()[still])
-    assert not torch.allclose(world.slope(moved)[2], world.slope()[2])  # control
+    factor = _factor(world.loss(moved)[still], world.loss()[still])
+    torch.testing.assert_close(world.slope(moved.requires_grad_())[still], factor * world.slope()[still])
+    assert not torch.allclose(world.loss(moved)[2], world.loss()[2])  # control
 
 
-def test_a_critic_that_agrees_with_the_teacher_is_no_force(world: World) -> None:
-    before = float(world.slope().abs().max())
+def _factor(a: Tensor, b: Tensor) -> float:
+    """The number by which `b` is `a`."""
+    factor = float((a * b).sum().detach() / b.square().sum().detach())
+    torch.testing.assert_close(a, factor * b)
+    return factor
+
+
+def test_judges_that_agree_are_no_force(world: World) -> None:
+    """A critic that agrees with the teacher, and a discriminator that sees no difference.
+
+    What asks neither cannot know that it has arrived.
+    """
+    before, loss = float(world.slope().abs().max()), world.loss()
     world.critic = world.teacher
-    assert float(world.slope().abs().max()) < 1e-12 < before
+    listens = not torch.equal(world.loss(), loss) or world.distiller.discriminates
+    if world.discriminator is not None:
+        for p in world.discriminator.parameters():
+            p.zero_()
+    assert before > 1e-12 and (float(world.slope().abs().max()) < 1e-12) is listens

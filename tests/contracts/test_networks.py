@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -37,9 +38,19 @@ CASES = [
     for name in registry
     for shape in SHAPES
     if fits(name, shape)
-    for condition in (0, 1)
+    for condition in (0, 1 if len(shape) == 3 else 2)
 ]
-IDS = [f"{name}-{'x'.join(map(str, shape))}{'-mask' * c}" for name, shape, c in CASES]
+IDS = [f"{name}-{'x'.join(map(str, shape))}{'-condition' * bool(c)}" for name, shape, c in CASES]
+
+
+@dataclass(frozen=True)
+class Shown(Mask):
+    """A mask of which something else is shown."""
+
+    shown: Tensor
+
+    def condition(self) -> Tensor:
+        return self.shown
 
 
 class World:
@@ -47,9 +58,8 @@ class World:
         self.name, self.shape, self.condition = name, shape, condition
         self.x = torch.randn(N, *shape, generator=rng(1))
         self.c = torch.linspace(-1.5, 1.1, N)
-        space = shape if len(shape) == 1 else (1, *shape[1:])
-        mask = (torch.rand(N, *space, generator=rng(2)) < 0.5).float()
-        self.mask = mask if condition else None
+        shown = (torch.rand(N, condition, *shape[1:], generator=rng(2)) < 0.5).float()
+        self.shown = shown if condition else None
 
     def build(self, seed: int = 0) -> nn.Module:
         net: nn.Module = registry[self.name]().build(self.shape, self.condition, rng(seed))
@@ -65,11 +75,11 @@ class World:
     def doubled(self) -> nn.Module:
         """In float64, the input too."""
         self.x, self.c = self.x.double(), self.c.double()
-        self.mask = None if self.mask is None else self.mask.double()
+        self.shown = None if self.shown is None else self.shown.double()
         return self.lively().double()
 
     def __call__(self, net: nn.Module, index: slice = slice(None)) -> Tensor:
-        out: Tensor = net(self.x[index], self.c[index], None if self.mask is None else self.mask[index])
+        out: Tensor = net(self.x[index], self.c[index], None if self.shown is None else self.shown[index])
         return out
 
 
@@ -122,9 +132,9 @@ def test_listens_to_signal_level_and_condition(world: World) -> None:
     out = world(net)
     world.c = world.c + 0.3
     assert not torch.allclose(world(net), out)
-    if world.mask is not None:
+    if world.shown is not None:
         out = world(net)
-        world.mask = 1 - world.mask
+        world.shown = 1 - world.shown
         assert not torch.allclose(world(net), out)
 
 
@@ -146,7 +156,7 @@ def test_starts_as_a_denoiser_of_unit_loss(world: World) -> None:
     net = world.build().requires_grad_(False)
     assert float(world(net).square().mean()) < 4
     denoiser = Preconditioned(net, 0.0, 0.5, world.condition)
-    A = None if world.mask is None else Mask(world.mask)
+    A = None if world.shown is None else Shown(torch.ones_like(world.x), world.shown)
     assert denoiser(world.x, world.c.exp(), A).shape == world.x.shape
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import get_args
 
 import pytest
 import torch
@@ -11,10 +12,12 @@ from torch import Tensor
 
 from dcdbench.networks.edm import Preconditioned
 from dcdbench.networks.mlp import MLP
+from dcdbench.noises import registry as noises
 from dcdbench.objectives import registry
-from dcdbench.phases import denoiser_for
+from dcdbench.operators.identity import Identity
+from dcdbench.phases.start import denoiser_for
 from dcdbench.problem import Corruption, Measurement, Problem
-from dcdbench.protocols import Objective
+from dcdbench.protocols import Left, Objective
 from dcdbench.streams import Stream
 
 N = 6
@@ -25,15 +28,23 @@ def rng(seed: int = 0) -> torch.Generator:
 
 
 def cases() -> Iterator[tuple[str, tuple[int, ...], Corruption]]:
+    """Each corruption on vectors and on the first images that it takes."""
     for name in registry:
-        for shape in SHAPES[:2]:
-            for corruption in corruptions(shape):
-                if registry[name]().supports(corruption) is None:
+        found = set()
+        for shape in SHAPES:
+            for corruption in [*corruptions(shape), *NOISY]:
+                new = (len(shape), repr(corruption)) not in found
+                if new and registry[name]().supports(corruption) is None:
+                    found.add((len(shape), repr(corruption)))
                     yield name, shape, corruption
 
 
+NOISY = [Corruption(Identity(), 0.2, noises[name]()) for name in noises]
 CASES = list(cases())
-IDS = [f"{name}-{len(shape)}d-{type(c.operator).__name__}-{c.sigma_y:g}" for name, shape, c in CASES]
+IDS = [
+    f"{name}-{'x'.join(map(str, shape))}-{type(c.noise or c.operator).__name__}-{c.sigma_y:g}"
+    for name, shape, c in CASES
+]
 
 
 class World:
@@ -65,7 +76,6 @@ def world(request: pytest.FixtureRequest) -> World:
 @pytest.mark.parametrize("name", registry)
 def test_is_a_component(name: str) -> None:
     is_component(registry[name](), Objective)
-    assert isinstance(registry[name].conditional, bool)
     assert any(case[0] == name for case in CASES), "it supports nothing that there is"
 
 
@@ -102,11 +112,13 @@ def test_is_a_function_of_its_arguments(world: World) -> None:
 
 def test_samples_do_not_see_each_other(world: World) -> None:
     y = world.m.y.clone()
-    y[2] = world.m.A[2:3].restrict(y[2:3] + 1.0)[0]
-    moved = world.loss(Measurement(y, world.m.A, world.m.sigma_y))
-    still = torch.arange(N) != 2
+    step = world.m.A.restrict(torch.ones_like(y))
+    i = int(step.flatten(1).sum(1).argmax())
+    y[i] += step[i]
+    moved = world.loss(Measurement(y, world.m.A, world.m.sigma_y, world.shape))
+    still = torch.arange(N) != i
     torch.testing.assert_close(moved[still], world.loss()[still])
-    assert not torch.allclose(moved[2], world.loss()[2])  # control
+    assert not torch.allclose(moved[i], world.loss()[i])  # control
 
 
 @pytest.mark.parametrize("case", CASES, ids=IDS)
@@ -115,24 +127,47 @@ def test_follows_the_type_of_the_measurements(case: tuple[str, tuple[int, ...], 
 
 
 def test_views_and_signals_have_the_shape_of_what_is_denoised(world: World) -> None:
-    fake = world.corruption.fake(world.m.A.pinv(world.m.y).requires_grad_(), rng(4))
+    fake = world.corruption.fake(signals(N, world.shape, dtype=torch.float64).requires_grad_(), rng(4))
     lowest = world.objective.lowest(fake.sigma_y)
     assert lowest >= 0
     sigma = torch.full((N,), max(lowest, 0.1), dtype=fake.y.dtype)
     v = world.objective.view(fake, sigma, rng(5))
-    assert torch.equal(v.sigma, sigma) and (v.A is not None) is world.objective.conditional
+    assert torch.equal(v.sigma, sigma)
     u = world.objective.signal(fake)
-    assert u.requires_grad and u.shape == world.denoiser(v.x_t, v.sigma, v.A).shape == v.x_t.shape
-    assert v.restrict(u).shape == u.shape
+    operator = world.corruption.operator
+    assert u.requires_grad or not (operator.linear or operator.differentiable)
+    assert u.shape == v.x_t.shape == v.of(u).shape == v.estimate(world.denoiser).shape
+    assert v.shown().shape == fake.x.shape == v.signal(world.denoiser).shape
+
+
+def test_views_contain_what_is_shown_and_nothing_else(world: World) -> None:
+    """A further corruption hides entries: what stood there makes no difference to the view."""
+    v = world.objective.view(world.m, torch.full((N,), 0.5).double(), rng(5))
+    hidden = torch.ones_like(world.m.y) - v.of(torch.ones_like(world.m.y))
+    moved = Measurement(world.m.y + hidden, world.m.A, world.m.sigma_y, world.shape)
+    again = world.objective.view(moved, torch.full((N,), 0.5).double(), rng(5))
+    assert torch.equal(again.x_t, v.x_t) and torch.equal(v.of(v.x_t), v.x_t)
 
 
 def test_the_condition_for_sampling_is_as_in_training(world: World) -> None:
     A = world.objective.draw(world.corruption, world.shape, N, rng())
-    assert (A is None) is not world.objective.conditional
-    if A is not None:
+    v = world.objective.view(world.m, torch.ones(N, dtype=torch.float64), rng(5))
+    assert (A is None) is (v.A is None)
+    if A is not None and v.A is not None:
         x = signals(N, world.shape, dtype=torch.float64)
-        out = world.denoiser(A.restrict(x), torch.ones(N, dtype=torch.float64), A)
-        assert out.shape == x.shape
+        A = A.to(dtype=torch.float64)
+        assert world.denoiser(A.back(A(x)), torch.ones(N, dtype=torch.float64), A).shape == x.shape
+        conditions = [draw.condition() for draw in (A, v.A)]
+        shapes = [None if c is None else c.shape for c in conditions]
+        assert shapes[0] == shapes[1]
+
+
+def test_says_what_is_left_of_the_corruption(world: World) -> None:
+    """All of it where samples are signals; these must be where the denoiser is shown A."""
+    left = world.objective.left(world.corruption, world.shape)
+    assert left in get_args(Left)
+    if world.objective.draw(world.corruption, world.shape, N, rng()) is not None:
+        assert left == "all"
 
 
 def test_noise_that_is_seen_twice_lessens_nothing(world: World) -> None:
@@ -141,6 +176,6 @@ def test_noise_that_is_seen_twice_lessens_nothing(world: World) -> None:
     spreads = []
     for level in (0.2, 1.0, 5.0):
         v = world.objective.view(fake, torch.full((4000,), level, dtype=torch.float64), rng(5))
-        spreads.append(float(v.restrict(v.x_t - world.objective.signal(fake)).std()))
+        spreads.append(float((v.x_t - v.of(world.objective.signal(fake))).std()))
     assert spreads[0] < spreads[1] < spreads[2]
     assert spreads[2] / spreads[0] == pytest.approx(25, rel=0.1)

@@ -7,16 +7,20 @@ import math
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import FrozenInstanceError, fields, is_dataclass
-from typing import Any
+from dataclasses import FrozenInstanceError, dataclass, fields, is_dataclass
+from typing import Any, ClassVar
 
 import pytest
 import torch
 from torch import Tensor
 
+from dcdbench.analytic import Gaussian
+from dcdbench.datasets.laws import draw_splits
 from dcdbench.harness.identity import describe
 from dcdbench.operators import registry as operators
 from dcdbench.problem import Corruption
+from dcdbench.protocols import Data
+from dcdbench.streams import Stream
 
 SHAPES = ((5,), (1, 6, 5), (2, 4, 4))
 SIGMAS = (0.0, 0.3)
@@ -59,6 +63,26 @@ def corruptions(shape: tuple[int, ...]) -> Iterator[Corruption]:
             continue
         for sigma_y in SIGMAS:
             yield Corruption(law, sigma_y)
+
+
+@dataclass(frozen=True)
+class Lawful:
+    """Normal signals of any shape as a data source whose law is known."""
+
+    size: tuple[int, ...]
+
+    corrupted: ClassVar[bool] = False
+
+    def shape(self) -> tuple[int, ...]:
+        return self.size
+
+    def law(self) -> Gaussian:
+        d = math.prod(self.size)
+        return Gaussian(torch.zeros(d), 0.25 * torch.eye(d))
+
+    def load(self, train: int | None, heldout: int | None, stream: Stream) -> Data:
+        drawn = draw_splits(self.law(), train, heldout, stream)
+        return Data(*(getattr(drawn, f.name).reshape(-1, *self.size) for f in fields(Data)[:5]))
 
 
 def signals(n: int, shape: tuple[int, ...], seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:

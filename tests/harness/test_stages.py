@@ -28,6 +28,7 @@ from dcdbench.harness.render import render
 from dcdbench.harness.replay import steps
 from dcdbench.harness.results import collect
 from dcdbench.harness.stages import measurement, samples, scores, training
+from dcdbench.harness.stages.journal import Journal
 from dcdbench.harness.store import Store
 from dcdbench.harness.suitefile import load_suite
 from dcdbench.methods.dcd import DCD
@@ -36,7 +37,8 @@ from dcdbench.metrics.kl import KL
 from dcdbench.metrics.sliced_w2 import SlicedW2
 from dcdbench.objectives.standard import Standard
 from dcdbench.operators.identity import Identity
-from dcdbench.phases import Distil, Teach
+from dcdbench.phases.distil import Distil
+from dcdbench.phases.teach import Teach
 from dcdbench.problem import Corruption, Problem
 from dcdbench.samplers import Heun, Observed, OneStep
 from dcdbench.streams import Stream
@@ -47,7 +49,7 @@ TEACH = tiny.teach(kimg=0.32)  # ten steps
 DISTIL = tiny.distil(kimg=0.32, batch=32)
 ORACLE = replace(tiny.teach(Standard(), kimg=0.32), needs_clean=True)
 WILD = tiny.distil(tiny.Wide, alpha=1.2, kimg=25.6)
-SEEN = {"operator": Identity(), "sigma_y": tiny.SIGMA_Y}
+SEEN = {"corruption": tiny.NOISE}
 
 
 class World:
@@ -166,9 +168,8 @@ def test_a_finished_training_left_in_scratch_ends_at_once(world: World) -> None:
 
 
 def test_a_replay_from_the_start_has_the_same_bits(world: World) -> None:
-    """A training counts the operations of its first step, and so does its replay."""
-    spec = SEEN | {"shape": (tiny.D,), "checkpoints": 1, "device": "cpu"}
-    made = training.run(world.context(DISTIL), DISTIL, **spec)
+    """The operations of a step are counted on a copy, which leaves the training as it is."""
+    made = world.train(DISTIL, checkpoints=1)
     run = training.Run(world.context(DISTIL), DISTIL, tiny.NOISE, (tiny.D,), 1)
     for _ in islice(steps(run), 10):
         pass
@@ -232,7 +233,31 @@ def test_the_history_is_short_and_finite(world: World) -> None:
     history = made.result["history"]
     assert 0 < len(history) <= 100 and history[-1]["step"] == 10
     assert {"step", "generator_loss", "critic_loss", "width"} <= set(history[0])
+    assert {"critic_lag", "student_variance", "teacher_variance", "critic_variance"} <= set(history[0])
     json.dumps(made.result, allow_nan=False)
+
+
+def test_a_point_of_the_history_is_the_mean_of_what_was_taken() -> None:
+    """A statistic of some steps only counts those, and is not in points that have none of it."""
+    journal = Journal()
+    for step in range(1, 301):
+        stats = {"each": float(step)} | ({"some": float(step)} if step <= 5 else {})
+        journal.note(step, 300, stats)
+    assert len(journal.history) == 100
+    assert [row["each"] for row in journal.history[:2]] == [2.0, 5.0]
+    assert [row.get("some") for row in journal.history[:3]] == [2.0, 4.5, None]
+
+
+def test_a_cut_between_points_loses_nothing_of_them(tmp_path: Path) -> None:
+    whole, first, second = Journal(), Journal(), Journal()
+    for step in range(1, 301):
+        stats = {"each": float(step)} | ({"some": float(step)} if step % 2 else {})
+        whole.note(step, 300, stats)
+        (first if step <= 151 else second).note(step, 300, stats)
+        if step == 151:
+            first.save(tmp_path / "notes", {})
+            second.load(tmp_path / "notes")
+    assert second.history == whole.history
 
 
 # Clean data
@@ -253,8 +278,8 @@ def test_garbage_in_place_of_clean_references_changes_scores_alone(world: World)
     for name in ("reference", "floor"):
         spoilt[name] = 100 + torch.rand(spoilt[name].shape, generator=Stream(0).rng())
     data = replace(world.base["data"], tensors=world.base["data"].tensors | {"splits": spoilt})
-    spec = SEEN | {"corrupted": False}
-    measured = measurement.run(tiny.context("measurement", world.scratch, {"data": data}), **spec)
+    place = tiny.context("measurement", world.scratch, {"data": data})
+    measured = measurement.run(place, corrupted=False, shape=(tiny.D,), **SEEN)
     assert equal(measured, world.base["measurement"])
     other = World.__new__(World)
     other.scratch, other.base, other.teacher = (
@@ -273,7 +298,7 @@ def test_a_changed_measurement_does_change_the_training(world: World) -> None:
     """Control for the test above."""
     other = World.__new__(World)
     other.scratch, other.teacher = world.scratch, world.teacher
-    other.base = tiny.base(world.scratch, sigma_y=0.3)
+    other.base = tiny.base(world.scratch, Corruption(Identity(), 0.3))
     assert not equal(other.train(TEACH), world.train(TEACH))
 
 

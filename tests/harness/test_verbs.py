@@ -18,8 +18,9 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from dcdbench.cli import cli
-from dcdbench.harness import census, lookup, replay, revive
+from dcdbench.harness import account, census, lookup, replay, revive
 from dcdbench.harness.account import sparkline
+from dcdbench.harness.curves import panels
 from dcdbench.harness.identity import describe
 from dcdbench.harness.records import Failure
 from dcdbench.harness.store import Store
@@ -150,7 +151,11 @@ def test_show_draws_the_curves(invoke: Any, tmp_path: Path, suffix: str) -> None
     result = invoke("show", "ring/dcd/0", "--plot", path)
     assert result.exit_code == 0 and not result.stdout
     if suffix == ".svg":
-        assert all(text in path.read_text() for text in ("generator loss", "held-out", "chosen", "sliced_w2"))
+        drawn = path.read_text()
+        assert all(text in drawn for text in ("generator loss", "held-out", "chosen", "sliced_w2"))
+        assert all(
+            text in drawn for text in ("gradient norms", "critic lag", "variance of an entry", "student")
+        )
         first = path.read_bytes()
         invoke("show", "ring/dcd/0", "--plot", path)
         assert path.read_bytes() == first, "the same numbers make the same bytes"
@@ -158,6 +163,38 @@ def test_show_draws_the_curves(invoke: Any, tmp_path: Path, suffix: str) -> None
         assert Image.open(path).width > 1000
     assert invoke("show", "ring/observed/0", "--plot", path).exit_code == 2
     assert invoke("show", "ring/dcd/0", "--plot", "curves.txt").exit_code == 2
+
+
+def test_statistics_are_drawn_with_their_like() -> None:
+    names = [
+        "critic_loss",
+        "critic_gradient",
+        "discriminator_loss",
+        "discriminator_gradient",
+        "generator_loss",
+    ]
+    names += ["generator_gradient", "width", "critic_lag", "student_variance", "teacher_variance", "odd"]
+    drawn = {panel.title: panel for panel in panels(names)}
+    assert sorted(name for panel in drawn.values() for name, _ in panel.lines) == sorted(names)
+    assert [panel.lines[0][0] for panel in drawn.values() if panel.unit == "loss"] == [
+        *("critic_loss", "discriminator_loss", "generator_loss", "odd")
+    ]
+    labels = {panel.unit: [label for _, label in panel.lines] for panel in drawn.values()}
+    assert labels["norm"] == ["critic", "discriminator", "generator"]
+    assert labels["data unit^2"] == ["student", "teacher"]
+    levels = {panel.lines[0][0]: panel.level for panel in drawn.values()}
+    assert (levels["critic_lag"], levels["width"], levels["critic_loss"]) == (0.0, 1.0, None)
+    assert [panel.lines for panel in panels(["loss", "gradient"])] == [(("loss", ""),), (("gradient", ""),)]
+
+
+def test_a_statistic_that_is_not_taken_at_each_step_is_no_fault() -> None:
+    history = [
+        {"step": 1, "loss": 1.0, "lag": 2.0},
+        {"step": 2, "loss": "nan"},
+        {"step": 3, "loss": 3.0, "lag": 1.0},
+    ]
+    text = {line.split()[0]: line for line in account._history(history)}
+    assert "!" in text["loss"] and "!" not in text["lag"] and text["lag"].split()[1:] == ["2", "█▁", "1"]
 
 
 def test_sparklines() -> None:

@@ -20,9 +20,10 @@ from dcdbench.networks.edm import Preconditioned
 from dcdbench.networks.mlp import MLP
 from dcdbench.objectives.ambient_tweedie import AmbientTweedie
 from dcdbench.operators.identity import Identity
-from dcdbench.phases import Distil, Teach
+from dcdbench.phases.distil import Distil
+from dcdbench.phases.teach import Teach
 from dcdbench.problem import Corruption, Problem
-from dcdbench.protocols import Denoiser, Objective, OperatorLaw, Setting
+from dcdbench.protocols import Denoiser, Objective, Setting
 from dcdbench.streams import Stream
 from dcdbench.training import State
 
@@ -135,14 +136,13 @@ class Normal:
 
 def base(
     scratch: Path,
-    operator: OperatorLaw = NOISE.operator,
-    sigma_y: float = SIGMA_Y,
+    corruption: Corruption = NOISE,
     heldout: int = 256,
 ) -> dict[str, Outcome]:
     """The stages of data and measurement."""
     from dcdbench.harness.stages import data, measurement
 
     drawn = data.run(context("data", scratch), Normal(), 512, heldout)
-    spec = {"operator": operator, "sigma_y": sigma_y, "corrupted": False}
-    measured = measurement.run(context("measurement", scratch, {"data": drawn}), **spec)
+    place = context("measurement", scratch, {"data": drawn})
+    measured = measurement.run(place, corruption, corrupted=False, shape=(D,))
     return {"data": drawn, "measurement": measured}

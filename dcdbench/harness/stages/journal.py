@@ -22,7 +22,8 @@ class Journal:
 
     Args:
         flops: Floating-point operations of one step, matrix products and convolutions.
-        history: Per point: the step, and the mean of each statistic since the point before.
+        history: Per point: the step, and the mean of each statistic over the steps since the point before
+            that gave it.
         curve: Per candidate: images seen, and the distance of its corrupted samples to held-out measurements.
         samples: Per candidate: its samples, by index.
         best: The index of the candidate with the least distance; None before the first finite one.
@@ -36,16 +37,16 @@ class Journal:
     best: int | None = None
     weights: dict[str, Tensor] = field(default_factory=dict)
     _sums: dict[str, float] = field(default_factory=dict)
-    _count: int = 0
+    _counts: dict[str, int] = field(default_factory=dict)
 
     def note(self, step: int, total: int, stats: dict[str, float]) -> None:
         """Takes in the statistics of a step."""
         for name, value in stats.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
-        self._count += 1
+            self._counts[name] = self._counts.get(name, 0) + 1
         if step * POINTS // total > (step - 1) * POINTS // total:
-            self.history.append({"step": step} | {k: v / self._count for k, v in self._sums.items()})
-            self._sums, self._count = {}, 0
+            self.history.append({"step": step} | {k: v / self._counts[k] for k, v in self._sums.items()})
+            self._sums, self._counts = {}, {}
 
     def candidate(self, nimg: int, distance: float, x: Tensor, weights: dict[str, Tensor]) -> None:
         """Takes in a candidate; its weights are kept if it is the best so far."""
@@ -66,7 +67,7 @@ class Journal:
 
         named = groups | {"samples": self.samples, "weights": self.weights}
         flat = {f"{group}//{name}": t.contiguous() for group, ts in named.items() for name, t in ts.items()}
-        notes = {k: getattr(self, k) for k in ("flops", "history", "curve", "best", "_sums", "_count")}
+        notes = {k: getattr(self, k) for k in ("flops", "history", "curve", "best", "_sums", "_counts")}
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_suffix(".aside")
         aside.write_bytes(save(flat, {"notes": json.dumps(notes)}))

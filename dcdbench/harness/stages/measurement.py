@@ -9,15 +9,13 @@ from torch import Tensor
 from dcdbench.harness.context import Context, Outcome, Parent
 from dcdbench.harness.stages import data as data_stage
 from dcdbench.problem import Corruption, Measurement, Problem
-from dcdbench.protocols import OperatorLaw
 
 MEASURED = ("train", "val", "test")
 
 
-def run(context: Context, operator: OperatorLaw, sigma_y: float, corrupted: bool) -> Outcome:
+def run(context: Context, corruption: Corruption, corrupted: bool, shape: tuple[int, ...]) -> Outcome:
     """Corrupts each split with fresh draws, or takes data that are corrupted already as they are."""
     data = data_stage.load(context.parents["data"])
-    corruption = Corruption(operator, sigma_y)
     tensors = {}
     for split in MEASURED:
         x = getattr(data, split)
@@ -25,23 +23,24 @@ def run(context: Context, operator: OperatorLaw, sigma_y: float, corrupted: bool
             draws = {
                 k.removeprefix(f"{split}/"): t for k, t in data.operator.items() if k.startswith(f"{split}/")
             }
-            m = taken(x, operator, draws, sigma_y)
+            m = taken(x, corruption, draws, shape)
         else:
             m = corruption(x, (context.stream / split).rng())
         tensors[split] = {"y": m.y} | {f"A/{name}": t for name, t in m.A.tensors().items()}
-    return Outcome({"sizes": {k: len(t["y"]) for k, t in tensors.items()}}, tensors)
+    sizes = {k: len(t["y"]) for k, t in tensors.items()}
+    return Outcome({"sizes": sizes, "shape": list(shape)}, tensors)
 
 
-def taken(y: Tensor, operator: OperatorLaw, draws: dict[str, Tensor], sigma_y: float) -> Measurement:
+def taken(y: Tensor, corruption: Corruption, draws: dict[str, Tensor], shape: tuple[int, ...]) -> Measurement:
     """Measurements as they came, with the draws of A that came with them.
 
     Raises:
         ValueError: The operator's law needs draws that are not there, or that do not fit.
     """
-    law = type(operator).__name__
+    law = type(corruption.operator).__name__
     there = ", ".join(draws) or "none"
     try:
-        A = operator.restore(draws)
+        A = corruption.operator.restore(draws)
     except KeyError as error:
         entry = error.args[0]
         raise ValueError(
@@ -59,14 +58,15 @@ def taken(y: Tensor, operator: OperatorLaw, draws: dict[str, Tensor], sigma_y: f
         raise ValueError(
             f"the draws of {law} turn measurements of shape {tuple(y.shape)} into {tuple(seen.shape)}"
         )
-    return Measurement(seen, A, sigma_y)
+    return Measurement(seen, A, corruption.sigma_y, shape)
 
 
 def load(parent: Parent, split: str, corruption: Corruption) -> Measurement:
     """The measurements of one split."""
     tensors: dict[str, Tensor] = parent.tensors(split)
     draws = {name.removeprefix("A/"): t for name, t in tensors.items() if name.startswith("A/")}
-    return Measurement(tensors["y"], corruption.operator.restore(draws), corruption.sigma_y)
+    shape = tuple(parent.result["shape"])
+    return Measurement(tensors["y"], corruption.operator.restore(draws), corruption.sigma_y, shape)
 
 
 def problem(parent: Parent, corruption: Corruption, shape: tuple[int, ...]) -> Problem:

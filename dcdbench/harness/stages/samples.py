@@ -10,9 +10,8 @@ import torch
 
 from dcdbench.harness.context import Context, Outcome
 from dcdbench.harness.stages import measurement, training
-from dcdbench.phases import Distil, Teach
 from dcdbench.problem import Corruption, Problem
-from dcdbench.protocols import Denoiser, OperatorLaw, Sampler
+from dcdbench.protocols import Denoiser, Phase, Sampler
 
 TIMED_SECONDS = 0.3  # the sampler is timed again until this has passed; the shortest time counts
 
@@ -20,15 +19,14 @@ TIMED_SECONDS = 0.3  # the sampler is timed again until this has passed; the sho
 def run(
     context: Context,
     sampler: Sampler,
-    phase: Teach | Distil | None,
-    operator: OperatorLaw,
-    sigma_y: float,
+    phase: Phase | None,
+    corruption: Corruption,
     shape: tuple[int, ...],
     device: str,
 ) -> Outcome:
     """As many samples as there are held-out measurements for scores, and what one costs."""
     parent = context.parents["measurement"]
-    problem = measurement.problem(parent, Corruption(operator, sigma_y), shape).to(context.device)
+    problem = measurement.problem(parent, corruption, shape).to(context.device)
     net = training.load(context.parents["trained"], phase).to(context.device).eval() if phase else None
     n = int(parent.result["sizes"]["test"])
     drawn = sampler.sample(net, problem, n, context.stream.rng(context.device))

@@ -13,15 +13,14 @@ from dcdbench.harness.context import Context, Outcome
 from dcdbench.harness.stages import data as data_stage
 from dcdbench.harness.stages import measurement
 from dcdbench.problem import Corruption, Reference
-from dcdbench.protocols import DataSource, Method, Metric, OperatorLaw
+from dcdbench.protocols import DataSource, Method, Metric
 
 
 def run(
     context: Context,
     source: Literal["samples", "floor", "ideal"],
     metrics: tuple[Metric, ...],
-    operator: OperatorLaw,
-    sigma_y: float,
+    corruption: Corruption,
     data: DataSource,
     method: Method | None,
     regret: tuple[str, ...],
@@ -32,14 +31,12 @@ def run(
         context: Where the stage runs.
         source: What is scored.
         metrics: The metrics.
-        operator: The law of A.
-        sigma_y: The measurement noise.
+        corruption: That of the task.
         data: Where clean data come from, and their analytic law if there is one.
         method: That whose ideal result is scored, for the source `ideal`.
         regret: Values for which the candidates of the training are scored as well.
     """
     splits = data_stage.load(context.parents["data"])
-    corruption = Corruption(operator, sigma_y)
     clean = splits.reference if len(splits.reference) else None
     law = data.law() if hasattr(data, "law") else None
     ideal = method.expected(law, corruption) if method else None

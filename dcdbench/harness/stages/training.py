@@ -11,6 +11,7 @@ __all__ = ["load", "run"]
 
 import math
 import time
+from copy import deepcopy
 
 import torch
 from torch import Tensor
@@ -22,9 +23,9 @@ from dcdbench.harness.stages import measurement
 from dcdbench.harness.stages.journal import Journal
 from dcdbench.metrics.measurement import measurement_distance
 from dcdbench.networks.edm import Preconditioned
-from dcdbench.phases import Distil, Teach, on_clean, rebuild
+from dcdbench.phases.start import on_clean, rebuild
 from dcdbench.problem import Corruption, Problem
-from dcdbench.protocols import OperatorLaw
+from dcdbench.protocols import Phase
 from dcdbench.training import Diverged, State, train
 
 SAVE_SECONDS = 15.0  # unfinished work is saved this often; it does not change any number
@@ -32,18 +33,17 @@ SAVE_SECONDS = 15.0  # unfinished work is saved this often; it does not change a
 
 def run(
     context: Context,
-    phase: Teach | Distil,
-    operator: OperatorLaw,
-    sigma_y: float,
+    phase: Phase,
+    corruption: Corruption,
     shape: tuple[int, ...],
     checkpoints: int,
     device: str,
 ) -> Outcome:
     """Trains, evaluates `checkpoints` candidates along the way, and keeps the best."""
-    return Run(context, phase, Corruption(operator, sigma_y), shape, checkpoints).outcome()
+    return Run(context, phase, corruption, shape, checkpoints).outcome()
 
 
-def load(parent: Parent, phase: Teach | Distil) -> Preconditioned:
+def load(parent: Parent, phase: Phase) -> Preconditioned:
     """The network that the stage chose, on the CPU; all phases of a method share an architecture."""
     result = parent.result
     return rebuild(phase, tuple(result["shape"]), result["form"], parent.tensors("weights"))
@@ -55,7 +55,7 @@ class Run:
     def __init__(
         self,
         context: Context,
-        phase: Teach | Distil,
+        phase: Phase,
         corruption: Corruption,
         shape: tuple[int, ...],
         checkpoints: int,
@@ -99,11 +99,8 @@ class Run:
         steps = train(self.phase, self.problem, self.state, self.context.stream / "step")
         while self.state.step < self.total:
             if self.journal.flops is None:
-                with FlopCounterMode(display=False) as counter:
-                    stats = next(steps)
-                self.journal.flops = counter.get_total_flops()
-            else:
-                stats = next(steps)
+                self.journal.flops = self._flops()
+            stats = next(steps)
             self.journal.note(self.state.step, self.total, stats)
             while (
                 len(self.journal.curve) < len(self.marks)
@@ -115,6 +112,12 @@ class Run:
                 self._save()
                 last = time.monotonic()
 
+    def _flops(self) -> int:
+        """Floating-point operations of one step, counted on a copy: counting moves last bits."""
+        with FlopCounterMode(display=False) as counter:
+            self.phase.step(deepcopy(self.state), self.problem, self.context.stream / "flops")
+        return int(counter.get_total_flops())
+
     def _evaluate(self) -> None:
         """Samples the candidate at this step and compares it, corrupted, with held-out measurements."""
         net = self.phase.result(self.state)
@@ -124,7 +127,8 @@ class Run:
         x = self.phase.preview(self.problem.corruption.sigma_y).sample(net, self.problem, n, rng).x
         finite = bool(torch.isfinite(x).all())
         rng = (self.context.stream / "choice").rng(self.context.device)
-        distance = measurement_distance(x, val, self.problem.corruption, rng, draws=4) if finite else math.inf
+        left = self.phase.left(self.problem.corruption, self.problem.shape)
+        distance = measurement_distance(x, val, left, rng, draws=4) if finite else math.inf
         self.journal.candidate(self.state.nimg, distance, x.cpu(), net.state_dict())
         self.before = clone(self.state.tensors())
 

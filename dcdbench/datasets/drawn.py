@@ -1,0 +1,38 @@
+"""What data sources share that draw fresh signals, without an analytic law."""
+
+from __future__ import annotations
+
+__all__ = ["draw_fresh"]
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from dcdbench.protocols import Data
+from dcdbench.streams import Stream
+
+MOST = 500_000  # a number with a digit too many would fill the memory
+
+Draw = Callable[[str, int, torch.Generator], Tensor]
+
+
+def draw_fresh(
+    draw: Draw, train: int | None, heldout: int | None, stream: Stream, default: int = 20_000
+) -> Data:
+    """Independent draws for every split: `train` of them, and `heldout` (by default 2 000) for each other.
+
+    Args:
+        draw: Of a split's name, a count and a generator: so many signals, `(n, *signal)`.
+        train: How many to train on; None for `default`.
+        heldout: How many for each of the other splits; None for 2 000.
+        stream: The address; each split has its own below it.
+        default: See `train`.
+    """
+    sizes = {"train": default if train is None else train}
+    sizes |= dict.fromkeys(("val", "test", "reference", "floor"), 2_000 if heldout is None else heldout)
+    for name, n in sizes.items():
+        if not 1 <= n <= MOST:
+            raise ValueError(f"{name} = {n} must be at least 1, and must fit into {MOST} draws")
+    drawn = {name: draw(name, n, (stream / name).rng()).float() for name, n in sizes.items()}
+    return Data(drawn["train"], drawn["val"], drawn["test"], drawn["reference"], drawn["floor"])

@@ -1,0 +1,180 @@
+"""Which combinations of components run: every objective with every distiller on every operator.
+
+Components have their default arguments. A method that holds an objective and a distiller is combined
+with all of them; the others stand for themselves.
+"""
+
+from __future__ import annotations
+
+__all__ = ["Block", "Combination", "blocks", "combinations", "default", "document", "lines"]
+
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from dcdbench.harness.case import Shape
+from dcdbench.harness.conformance import SHAPES
+from dcdbench.harness.resolve import FAMILIES, Desk, component, family_of, fields_of, registry
+from dcdbench.problem import Corruption
+from dcdbench.protocols import Distiller, Method, Noise, Objective, OperatorLaw
+from dcdbench.streams import Stream
+
+# The first that fits is asked about: small images, then vectors, then what is degenerate.
+ORDINARY: tuple[Shape, ...] = ((1, 4, 4), (2, 6, 4), (3, 5, 3), (7,), *SHAPES)
+RUNS = "runs"
+
+
+@dataclass(frozen=True)
+class Combination:
+    """A method made of registered parts.
+
+    Args:
+        method: The method's name.
+        objective: The objective's name; empty where the method is taken as it is.
+        distiller: The distiller's name; empty where the method is taken as it is.
+        made: The method; None where a part has no defaults.
+        reason: Why it is skipped; empty where it runs.
+    """
+
+    method: str
+    objective: str
+    distiller: str
+    made: Method | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Block:
+    """All combinations on one operator.
+
+    Args:
+        operator: The operator's name.
+        shape: The shape of a signal; empty where nothing runs.
+        corruption: The measurements; None where nothing runs.
+        reason: Why nothing runs; empty where something may.
+        combinations: What there is to run.
+    """
+
+    operator: str
+    shape: Shape
+    corruption: Corruption | None
+    reason: str
+    combinations: tuple[Combination, ...]
+
+
+def blocks(sigma_y: float, noise: Noise | None = None) -> Iterator[Block]:
+    """A block for each registered operator, with that measurement noise."""
+    for name in registry("operators"):
+        law, reason = default("operators", name)
+        shape: Shape = ()
+        if law is not None:
+            shape, reason = _fitting(law)
+        corruption = None if reason else Corruption(law, sigma_y, noise)
+        found = () if corruption is None else tuple(combinations(corruption, shape))
+        yield Block(name, shape, corruption, reason, found)
+
+
+def combinations(corruption: Corruption, shape: Shape) -> Iterator[Combination]:
+    """Every method on such measurements, with every objective and distiller where it holds them."""
+    for name in registry("methods"):
+        cls = registry("methods")[name]
+        held = _held(cls)
+        if held is None:
+            method, reason = default("methods", name)
+            yield Combination(name, "", "", method, reason or _reason(method, corruption, shape))
+            continue
+        for objective in registry("objectives"):
+            for distiller in registry("distillers"):
+                yield _combined(name, held, objective, distiller, corruption, shape)
+
+
+def default(family: str, name: str) -> tuple[Any, str]:
+    """The component with its default arguments, or None and the reason why it has none."""
+    desk = Desk()
+    made = component(desk, (), name, family)
+    return made, "; ".join(mistake.message for mistake in desk.mistakes)
+
+
+def _held(cls: type) -> tuple[str, str] | None:
+    """The fields of a method that hold an objective and a distiller, if it has both."""
+    found: dict[str, str] = {}
+    for name, (hint, _) in fields_of(cls).items():
+        for part in (hint, *typing.get_args(hint)):
+            if family := family_of(part):
+                found.setdefault(family, name)
+    names = {FAMILIES[family]: name for family, name in found.items()}
+    return (names[Objective], names[Distiller]) if {Objective, Distiller} <= names.keys() else None
+
+
+def _combined(
+    method: str, held: tuple[str, str], objective: str, distiller: str, corruption: Corruption, shape: Shape
+) -> Combination:
+    parts = [default("objectives", objective), default("distillers", distiller)]
+    if reason := "; ".join(reason for _, reason in parts if reason):
+        return Combination(method, objective, distiller, None, reason)
+    made = registry("methods")[method](**dict(zip(held, (part for part, _ in parts), strict=True)))
+    return Combination(method, objective, distiller, made, _reason(made, corruption, shape))
+
+
+def _reason(method: Method, corruption: Corruption, shape: Shape) -> str:
+    return method.supports(corruption, shape) or ""
+
+
+def _fitting(law: OperatorLaw) -> tuple[Shape, str]:
+    """The most ordinary shape that the law takes, or none and what it says of the first."""
+    first = ""
+    for shape in ORDINARY:
+        try:
+            law.measured_shape(shape)
+            law.draw(shape, 1, Stream(0).rng())
+        except ValueError as error:
+            first = first or str(error)
+        else:
+            return shape, ""
+    return (), first
+
+
+# For readers
+
+
+def lines(block: Block) -> Iterator[str]:
+    """A block as text: objectives as rows, distillers as columns, reasons as numbered footnotes."""
+    if block.reason:
+        yield f"{block.operator}: {block.reason}"
+        return
+    yield f"{block.operator}, signals of shape {block.shape}"
+    notes: dict[str, int] = {}
+    rows = _rows(block, notes)
+    columns = list(dict.fromkeys(name for _, cells in rows for name in cells if name))
+    table = [("", {name: name for name in columns}), *rows]
+    first = max(len(label) for label, _ in rows) + 2
+    for label, cells in table if columns else rows:
+        entries = [cells[""]] if "" in cells else [f"{cells[c]:<{max(len(c), len(RUNS))}}" for c in columns]
+        yield f"{label:<{first}}{'  '.join(entries)}".rstrip()
+    for reason, number in notes.items():
+        yield f"  ({number}) {reason}"
+
+
+def _rows(block: Block, notes: dict[str, int]) -> list[tuple[str, dict[str, str]]]:
+    """Each row's label and its cells by column; a method that is taken as it is has one, without a name."""
+    rows: dict[str, dict[str, str]] = {}
+    for c in block.combinations:
+        label = f"  {c.method}" + (f", {c.objective}" if c.objective else "")
+        text = f"({notes.setdefault(c.reason, len(notes) + 1)})" if c.reason else RUNS
+        rows.setdefault(label, {})[c.distiller] = text
+    return list(rows.items())
+
+
+def document(block: Block) -> dict[str, Any]:
+    """A block as JSON."""
+    cells = [
+        {name: value for name, value in vars(c).items() if name != "made"} | {RUNS: not c.reason}
+        for c in block.combinations
+    ]
+    return {
+        "operator": block.operator,
+        "shape": list(block.shape),
+        "reason": block.reason,
+        "combinations": cells,
+    }

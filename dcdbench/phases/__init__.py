@@ -1,0 +1,1 @@
+"""The phases that methods are made of: trainings, one file each."""

@@ -1,0 +1,200 @@
+"""Phase II: distil a one-step generator through the operator."""
+
+from __future__ import annotations
+
+__all__ = ["Distil", "Latent"]
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from dcdbench.networks.discriminator import Discriminator
+from dcdbench.networks.edm import Preconditioned
+from dcdbench.operators.identity import Identity
+from dcdbench.phases.discriminate import discriminate
+from dcdbench.phases.start import checked, denoiser_for
+from dcdbench.phases.survey import survey
+from dcdbench.phases.teach import EXPLODED
+from dcdbench.problem import Corruption, Fake, Problem
+from dcdbench.protocols import Denoiser, Distiller, Judges, Network, Objective
+from dcdbench.samplers import Latent, OneStep, generate
+from dcdbench.streams import Stream
+from dcdbench.training import State, adam, average, clip, copy_of, learning_rate
+
+TOO_WIDE = 10.0  # fakes whose root mean square is this many times that of the measurements
+SURVEYS = 100  # of critic and student, however long the training
+
+
+@dataclass(frozen=True)
+class Distil:
+    """A one-step generator whose re-corrupted output the teacher cannot tell from data.
+
+    Args:
+        objective: The teacher's, which is the critic's loss too.
+        distiller: The generator's loss.
+        network: The teacher's architecture, which generator and critic share.
+        kimg: Thousands of images that the generator is trained on.
+        batch: Images per step.
+        lr: The generator's learning rate, brought to 0 over the last `decay` of the training.
+        critic_lr: The critic's learning rate, constant.
+        decay: The share of the training in which the generator's rate falls.
+        critic_steps: Steps of the critic per step of the generator.
+        start: Generator and critic start from the `teacher`'s weights or from `random` ones.
+        sigma_init: The noise level at which the network serves as a generator.
+        latent: Whether a generator that is shown a draw of A sees its latents through it or in full.
+        noise: Whether the generator's step adds measurement noise to the fakes.
+        halflife_kimg: That of the running average of the generator, which is the result.
+        clip: The largest norm of the gradients.
+        critic: The critic's loss, where it is not the teacher's.
+        operator: Whether fakes are corrupted at all.
+    """
+
+    objective: Objective
+    distiller: Distiller
+    network: Network
+    kimg: float
+    batch: int = 256
+    lr: float = 1e-3
+    critic_lr: float = 1e-3
+    decay: float = 1.0
+    critic_steps: int = 2
+    start: Literal["teacher", "random"] = "teacher"
+    sigma_init: float = 2.5
+    latent: Latent = "seen"
+    noise: bool = False
+    halflife_kimg: float = 50.0
+    clip: float = 1.0
+    critic: Objective | None = None
+    operator: bool = True
+
+    kind: ClassVar[str] = "student"
+    needs_clean: ClassVar[bool] = False
+
+    def init(self, problem: Problem, parent: Denoiser | None, stream: Stream) -> State:
+        """Generator and critic as copies of the teacher, or fresh; a discriminator where one is needed."""
+        assert isinstance(parent, Preconditioned)
+        nets: dict[str, Any] = {
+            name: self._start(problem, parent, stream / name) for name in ("generator", "critic")
+        }
+        if self.distiller.discriminates:
+            fresh = denoiser_for(problem, self.objective, self.network, stream / "discriminator")
+            nets["discriminator"] = Discriminator(fresh)
+        rates = {"generator": self.lr}
+        return State(
+            nets,
+            {name: adam(net, rates.get(name, self.critic_lr), 0.0) for name, net in nets.items()},
+            {"generator": copy_of(nets["generator"], trained=False)},
+            {"teacher": self._teacher(parent)},
+        )
+
+    def _teacher(self, parent: Preconditioned) -> Any:
+        return copy_of(parent, trained=False)
+
+    def _start(self, problem: Problem, teacher: Preconditioned, stream: Stream) -> Preconditioned:
+        if self.start == "teacher":
+            return copy_of(teacher, trained=True)
+        return denoiser_for(problem, self.objective, self.network, stream)
+
+    def step(self, state: State, problem: Problem, stream: Stream) -> dict[str, float]:
+        """The critic's steps, then one step of the generator."""
+        stats: dict[str, float] = {}
+        for k in range(self.critic_steps):
+            stats |= self._critic_step(state, problem, stream / "critic" / k)
+        if self.distiller.discriminates:
+            stats |= self._discriminator_step(state, problem, stream / "discriminator")
+        stats |= self._generator_step(state, problem, stream / "generator")
+        if state.step % max(1, round(1000 * self.kimg / self.batch / SURVEYS)) == 0:
+            stats |= self._survey(state, problem, stream / "survey")
+        state.step += 1
+        state.nimg += self.batch
+        mean, net = state.averages["generator"], state.trained["generator"]
+        average(mean, net, self.batch, state.nimg, 1000 * self.halflife_kimg)
+        return stats
+
+    def _critic_step(self, state: State, problem: Problem, stream: Stream) -> dict[str, float]:
+        rng = stream.rng(problem.train.y.device)
+        critic = state.trained["critic"]
+        with torch.no_grad():
+            x = self._generate(state, problem, rng)
+        loss = (self.critic or self.objective)(critic, self._corruption(problem)(x, rng), rng).mean()
+        value = checked(float(loss.detach()), EXPLODED, "the critic's loss", stream)
+        norm = self._descend(state, "critic", loss, stream)
+        return {"critic_loss": value, "critic_gradient": norm}
+
+    def _discriminator_step(self, state: State, problem: Problem, stream: Stream) -> dict[str, float]:
+        rng = stream.rng(problem.train.y.device)
+        with torch.no_grad():
+            fake = self._fake(state, problem, rng)
+        loss = discriminate(self.distiller, self._judges(state, problem), fake, problem.train, rng).mean()
+        value = checked(float(loss.detach()), math.inf, "the discriminator's loss", stream)
+        norm = self._descend(state, "discriminator", loss, stream)
+        return {"discriminator_loss": value, "discriminator_gradient": norm}
+
+    def _generator_step(self, state: State, problem: Problem, stream: Stream) -> dict[str, float]:
+        rng = stream.rng(problem.train.y.device)
+        fake = self._fake(state, problem, rng)
+        width = checked(_width(fake.y.detach(), problem), TOO_WIDE, "the fakes' width", stream)
+        judges = [net.requires_grad_(False) for name, net in state.trained.items() if name != "generator"]
+        loss = self.distiller(self._judges(state, problem), fake, rng).mean()
+        value = checked(float(loss.detach()), math.inf, "the generator's loss", stream)
+        done = state.nimg / (1000 * self.kimg)
+        learning_rate(state.optimizers["generator"], self.lr, done, warmup=0.01, decay=self.decay)
+        norm = self._descend(state, "generator", loss, stream)
+        for net in judges:
+            net.requires_grad_(True)
+        return {"generator_loss": value, "generator_gradient": norm, "width": width}
+
+    def _descend(self, state: State, name: str, loss: Tensor, stream: Stream) -> float:
+        """One step of one network; the norm of its gradient before clipping."""
+        optimizer = state.optimizers[name]
+        optimizer.zero_grad()
+        loss.backward()
+        what = f"the norm of the {name}'s gradient"
+        norm = checked(clip(state.trained[name], self.clip), math.inf, what, stream)
+        optimizer.step()
+        return norm
+
+    def _survey(self, state: State, problem: Problem, stream: Stream) -> dict[str, float]:
+        rng = stream.rng(problem.train.y.device)
+        with torch.no_grad():
+            return survey(self.distiller, self._judges(state, problem), self._fake(state, problem, rng), rng)
+
+    def _generate(self, state: State, problem: Problem, rng: torch.Generator) -> Tensor:
+        net = state.trained["generator"]
+        return generate(net, self.objective, problem, self.batch, self.sigma_init, self.latent, rng)
+
+    def _fake(self, state: State, problem: Problem, rng: torch.Generator) -> Fake:
+        return self._corruption(problem).fake(self._generate(state, problem, rng), rng, noise=self.noise)
+
+    def _corruption(self, problem: Problem) -> Corruption:
+        return problem.corruption if self.operator else Corruption(Identity())
+
+    def _judges(self, state: State, problem: Problem) -> Judges:
+        return Judges(
+            state.frozen["teacher"],
+            state.trained["critic"],
+            self.objective,
+            problem.corruption.sigma_y,
+            state.trained.get("discriminator"),
+        )
+
+    def result(self, state: State) -> Preconditioned:
+        """What the training is for: the averaged generator."""
+        return state.averages["generator"]
+
+    def preview(self, sigma_y: float) -> OneStep:
+        """The sampler by which checkpoints are compared."""
+        return OneStep(self.objective, self.sigma_init, self.latent)
+
+    def left(self, corruption: Corruption, shape: tuple[int, ...]) -> Corruption:
+        """All of it: a generator gives signals."""
+        return corruption
+
+
+def _width(y: Tensor, problem: Problem) -> float:
+    """The root mean square of fakes, in units of that of the first measurements."""
+    real = problem.train.y[: len(y)]
+    return float(y.square().mean().sqrt() / real.square().mean().sqrt().clamp(min=1e-8))

@@ -1,0 +1,246 @@
+"""The matrix of combinations: what it says runs, runs; what it skips, it says why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from itertools import islice
+
+import pytest
+import torch
+from click.testing import CliRunner
+from component import Lawful
+
+from dcdbench.cli import cli
+from dcdbench.harness import matrix
+from dcdbench.harness.matrix import Block, Combination, blocks, document, lines
+from dcdbench.methods.dcd import DCD
+from dcdbench.networks.mlp import MLP
+from dcdbench.noises.poisson import Poisson
+from dcdbench.objectives.ambient_diffusion import AmbientDiffusion
+from dcdbench.objectives.ambient_tweedie import AmbientTweedie
+from dcdbench.operators import registry as operators
+from dcdbench.operators.identity import Identity
+from dcdbench.operators.inpainting import Inpainting
+from dcdbench.phases.start import on_clean
+from dcdbench.problem import Corruption, Problem
+from dcdbench.protocols import Method, Phase, Setting
+from dcdbench.streams import Stream
+from dcdbench.training import train
+
+SIGMA_Y, BATCH, STEPS, SAMPLES = 0.2, 16, 2, 5
+SMALL = MLP(8, 1)
+BLOCKS = {block.operator: block for block in blocks(SIGMA_Y)}
+
+
+class Ground:
+    """A tiny problem on one operator, where equal trainings are made once."""
+
+    def __init__(self, corruption: Corruption, shape: tuple[int, ...]) -> None:
+        self.clean = 0.5 * torch.randn(64, *shape, generator=Stream(0).rng())
+        m = corruption(self.clean, Stream(1).rng())
+        self.problem = Problem(m, m[:32], corruption, shape)
+        self.trained = cache(self._trained)
+
+    def sample(self, method: Method) -> torch.Tensor:
+        """All phases for some steps each, then samples."""
+        source = Lawful(self.problem.shape) if method.needs_clean else None
+        given = Setting(self.problem.corruption, SMALL, 0.1, 0.1, BATCH, source)
+        net = self.trained(method.phases(given))
+        return method.sampler(given).sample(net, self.problem, SAMPLES, Stream(2).rng()).x
+
+    def _trained(self, phases: tuple[Phase, ...]) -> torch.nn.Module | None:
+        if not phases:
+            return None
+        parent, phase, stream = self.trained(phases[:-1]), phases[-1], Stream(3) / len(phases)
+        problem = on_clean(self.problem, self.clean) if phase.needs_clean else self.problem
+        state = phase.init(problem, parent, stream / "init")
+        for stats in islice(train(phase, problem, state, stream / "step"), STEPS):
+            assert all(torch.tensor(list(stats.values())).isfinite())
+        return phase.result(state)
+
+
+@cache
+def ground(operator: str) -> Ground:
+    block = BLOCKS[operator]
+    assert block.corruption is not None
+    return Ground(block.corruption, block.shape)
+
+
+def rows() -> Iterator[tuple[str, str, str]]:
+    """Operator, method and objective of every row of the matrix."""
+    for block in BLOCKS.values():
+        yield from dict.fromkeys((block.operator, c.method, c.objective) for c in block.combinations)
+
+
+def is_sentence(reason: str) -> bool:
+    """Words that a footnote can be."""
+    return len(reason.split()) >= 3 and reason == reason.strip() and "\n" not in reason
+
+
+@pytest.mark.parametrize(("operator", "method", "objective"), list(rows()))
+def test_what_runs_runs_and_what_is_skipped_has_a_reason(operator: str, method: str, objective: str) -> None:
+    block = BLOCKS[operator]
+    for c in block.combinations:
+        if (c.method, c.objective) != (method, objective):
+            continue
+        if c.reason:
+            assert is_sentence(c.reason), c
+            continue
+        x = ground(operator).sample(c.made)
+        assert x.shape == (SAMPLES, *block.shape), c
+        assert bool(x.isfinite().all()), c
+
+
+def test_every_registered_component_has_its_place() -> None:
+    assert list(BLOCKS) == list(operators)
+    families = {name: set(matrix.registry(name)) for name in ("methods", "objectives", "distillers")}
+    for block in BLOCKS.values():
+        if block.reason:
+            assert is_sentence(block.reason) and not block.combinations
+            continue
+        found = block.combinations
+        assert {c.method for c in found} == families["methods"]
+        assert {c.objective for c in found} - {""} == families["objectives"]
+        assert {c.distiller for c in found} - {""} == families["distillers"]
+        assert len({(c.method, c.objective, c.distiller) for c in found}) == len(found)
+        assert (
+            any(c.objective and not c.reason for c in found) or not block.corruption.operator.differentiable
+        )
+
+
+def test_every_part_runs_somewhere() -> None:
+    """A component that the default noise and operators never let run may have too strict a reason."""
+    runs = [c for block in BLOCKS.values() for c in block.combinations if not c.reason]
+    for name in matrix.registry("distillers"):
+        assert any(c.distiller == name for c in runs), name
+    for name in matrix.registry("methods"):
+        assert any(c.method == name for c in runs), name
+
+
+# Controls: what is skipped is skipped for a reason
+
+
+def test_control_tweedie_on_masks_learns_zeros() -> None:
+    """Forced, it takes zeros that were never measured for data; what needs masks is shown which they are."""
+    corruption = Corruption(Inpainting(0.2), SIGMA_Y)
+    reason = DCD(objective=AmbientTweedie()).supports(corruption, (2,))
+    assert reason is not None and "zeros" in reason
+    cell = next(
+        c
+        for c in BLOCKS["inpainting"].combinations
+        if (c.objective, c.distiller) == ("ambient_tweedie", "sid")
+    )
+    assert cell.reason == reason
+    m = corruption(torch.full((1000, 2), 3.0), Stream(0).rng())
+    sigma = torch.full((1000,), SIGMA_Y)
+    wrong, right = (o.view(m, sigma, Stream(1).rng()) for o in (AmbientTweedie(), AmbientDiffusion()))
+    assert float((wrong.x_t.abs() < 1).float().mean()) == pytest.approx(0.8, abs=0.06) and wrong.A is None
+    assert right.A is not None and torch.equal(right.A.condition() == 0, right.x_t.abs() < 1)
+
+
+def test_control_forcing_what_needs_masks_raises() -> None:
+    method = DCD(objective=AmbientDiffusion())
+    assert method.supports(Corruption(Identity(), SIGMA_Y), (2,))
+    with pytest.raises((ValueError, AssertionError)):
+        Ground(Corruption(Identity(), SIGMA_Y), (2,)).sample(method)
+
+
+def test_control_a_wrong_runs_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were `supports` to promise too much, the test above would fail."""
+    monkeypatch.setattr(AmbientDiffusion, "supports", lambda self, corruption: None)
+    promised = next(
+        c
+        for c in matrix.combinations(Corruption(Identity(), SIGMA_Y), (2,))
+        if (c.objective, c.distiller) == ("ambient_diffusion", "sid")
+    )
+    assert not promised.reason
+    with pytest.raises((ValueError, AssertionError)):
+        Ground(Corruption(Identity(), SIGMA_Y), (2,)).sample(promised.made)
+
+
+def test_noise_changes_what_runs() -> None:
+    quiet, noisy = ({b.operator: b for b in found} for found in (blocks(0.0), blocks(SIGMA_Y)))
+
+    def reasons(block: Block) -> dict[str, str]:
+        return {
+            c.objective: c.reason for c in block.combinations if (c.method, c.distiller) == ("dcd", "sid")
+        }
+
+    assert reasons(quiet["identity"])["ambient_tweedie"] and not reasons(noisy["identity"])["ambient_tweedie"]
+    other = next(b for b in blocks(SIGMA_Y, Poisson()) if b.operator == "inpainting")
+    assert "white" in reasons(other)["ambient_diffusion"]
+    assert not reasons(noisy["inpainting"])["ambient_diffusion"]
+
+
+# The command
+
+
+def test_an_operator_that_cannot_be_had_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An optional package that is missing is said by a ValueError, and breaks nothing."""
+
+    def draw(self: Identity, *args: object) -> None:
+        raise ValueError('the operator identity needs the extra: pip install "dcdbench[extra]"')
+
+    monkeypatch.setattr(Identity, "draw", draw)
+    block = next(b for b in blocks(SIGMA_Y) if b.operator == "identity")
+    assert list(lines(block)) == [
+        'identity: the operator identity needs the extra: pip install "dcdbench[extra]"'
+    ]
+    assert document(block)["combinations"] == [] and "extra" in document(block)["reason"]
+
+
+def test_a_component_without_defaults_is_skipped_with_its_fields() -> None:
+    made, reason = matrix.default("datasets", "folder")
+    assert made is None and "'path' is missing" in reason
+    assert matrix.default("operators", "identity") == (Identity(), "")
+
+
+def test_reasons_are_numbered_footnotes() -> None:
+    def cell(objective: str, distiller: str, reason: str) -> Combination:
+        return Combination("both", objective, distiller, None, reason)
+
+    found = (
+        cell("a", "x", ""),
+        cell("a", "long", "is not so"),
+        cell("b", "x", "is odd"),
+        cell("b", "long", "is not so"),
+    )
+    alone = Combination("alone", "", "", None, "")
+    block = Block("op", (2,), Corruption(Identity()), "", (*found, alone))
+    assert list(lines(block)) == [
+        "op, signals of shape (2,)",
+        "           x     long",
+        "  both, a  runs  (1)",
+        "  both, b  (2)   (1)",
+        "  alone    runs",
+        "  (1) is not so",
+        "  (2) is odd",
+    ]
+
+
+def test_the_command_prints_the_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matrix, "blocks", lambda sigma_y, noise: [BLOCKS["identity"]])
+    text = CliRunner().invoke(cli, ["ls", "--matrix"])
+    assert text.exit_code == 0 and "\n".join(lines(BLOCKS["identity"])) in text.stdout
+    report = json.loads(CliRunner().invoke(cli, ["ls", "--matrix", "--json"]).stdout)
+    assert report["schema"] == "dcdbench.matrix/1" and report["sigma_y"] == 0.2
+    (block,) = report["operators"]
+    assert block["operator"] == "identity"
+    assert all(
+        c["runs"] is not c["reason"] and c["runs"] is (c["reason"] == "") for c in block["combinations"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--noise", "poison"], "poisson"),
+        (["--sigma-y", "-1"], "sigma-y"),
+        (["operators"], "leave FAMILY out"),
+    ],
+)
+def test_wrong_questions_are_refused(arguments: list[str], text: str) -> None:
+    result = CliRunner().invoke(cli, ["ls", "--matrix", *arguments])
+    assert result.exit_code == 2 and text in result.stderr
