@@ -48,6 +48,11 @@ class Operator(Protocol):
         """Whether `A` is linear, so that it has an adjoint and a pseudo-inverse."""
         ...
 
+    @property
+    def projects(self) -> bool:
+        """Whether `back(A(x))` is an orthogonal projection: what is seen at all is seen in full."""
+        ...
+
     def __call__(self, x: Tensor) -> Tensor:
         """The noiseless measurement `A x`, `(B, *signal)` to `(B, *measured)`; differentiable."""
         ...
@@ -246,6 +251,11 @@ class Distiller(Protocol):
 
         `noise` says whether fakes carry measurement noise.
         """
+        ...
+
+    @property
+    def lr(self) -> float:
+        """The generator's learning rate where none is given: see docs/tuning.md."""
         ...
 
     @property

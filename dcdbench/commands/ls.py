@@ -72,22 +72,24 @@ def command(
 
 
 def _matrix(sigma_y: float, noise: str | None, as_json: bool) -> None:
-    from dcdbench.harness.matrix import blocks, default, document, lines
+    from dcdbench.harness.matrix import default, document, lines, tables
 
     other, wrong = default("noises", noise) if noise else (None, "")
     if wrong:
         raise click.BadParameter(f"{wrong} (got {noise!r})", param_hint="--noise")
-    found = list(blocks(sigma_y, other))
+    found = list(tables(sigma_y, other))
     if as_json:
-        content = {"sigma_y": sigma_y, "noise": noise, "operators": [document(block) for block in found]}
-        options.write_json("matrix", content)
+        content = {"sigma_y": sigma_y, "noise": noise, "operators": [document(table) for table in found]}
+        options.write_json("combinations", content)
         return
-    for block in found:
-        head, *rest = lines(block)
+    for table in found:
+        head, *rest = lines(table)
         click.secho(head, bold=True)
         click.echo("\n".join([*rest, ""]))
-    skipped = [bool(c.reason) for block in found for c in block.combinations]
-    click.echo(f"{skipped.count(False)} combinations run, {skipped.count(True)} are skipped", err=True)
+    skipped = [bool(c.reason) for table in found for c in table.combinations]
+    where = f"sigma_y {sigma_y:g}" + (f" and {noise} noise" if noise else "")
+    counts = f"{skipped.count(False)} combinations run, {skipped.count(True)} are skipped"
+    click.echo(f"with {where}: {counts}", err=True)
 
 
 def _add_traits(members: list[dict[str, Any]]) -> None:

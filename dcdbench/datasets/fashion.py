@@ -86,8 +86,8 @@ class Fashion:
         chosen = torch.randperm(len(late), generator=(stream / "heldout").rng())[:held]
         val, test = chosen.split([held // 3, held - held // 3])
         fit, floor = order[:count], order[: len(test)]
-        x, y, z, f = (self._images(p) for p in (early[fit], late[val], late[test], early[floor]))
-        return Data(x, y, z, z, f)
+        parts = (early[fit], late[val], late[test], late[test], early[floor])
+        return Data(*map(self._images, parts))
 
     def _part(self, files: tuple[RealFile, RealFile]) -> Tensor:
         """The images of one part that are of the classes, `(n, 28, 28)`, bytes."""

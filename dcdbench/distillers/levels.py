@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["Leveled", "Range", "Seen", "look"]
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -31,6 +31,8 @@ class Leveled:
     levels: Range = "above"
     p_mean: float = 0.0
     p_std: float = 1.2
+
+    lr: ClassVar[float] = 1e-3
 
     def __post_init__(self) -> None:
         if self.levels not in get_args(Range):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["back", "condition", "further", "restriction"]
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -69,8 +70,15 @@ def condition(case: Case) -> float:
     return 0.0
 
 
+def _projection(case: Case, seen: Callable[[Tensor], Tensor]) -> None:
+    x, other = case.signal(), case.signal("x'")
+    close("back(A(.)) applied twice and once, as A.projects states,", seen(seen(x)), seen(x))
+    products = [(seen(x) * other).flatten(1).sum(1), (x * seen(other)).flatten(1).sum(1)]
+    close("<back(A x), x'> and <x, back(A x')>, as A.projects states,", *products)
+
+
 def back(case: Case) -> float:
-    """`back` gives a signal, linearly, that is zero only where `A^T y` is."""
+    """`back` gives a signal, linearly, that is zero only where `A^T y` is; `A.projects` is as stated."""
     A, y, other = case.draw(), case.measured(), case.measured("y'")
     shown = A.back(y)
     expected = (case.n, *case.shape)
@@ -78,6 +86,8 @@ def back(case: Case) -> float:
     if case.law.linear:
         lost = (shown == 0) & (A.adjoint(y).abs() > TOLERANCE[case.dtype])
         require(not bool(lost.any()), "back(y) is zero where A^T y is not")
+    if A.projects:
+        _projection(case, lambda x: A.back(A(x)))
     return close(
         "back(2y - 3y') and 2back(y) - 3back(y')", A.back(2 * y - 3 * other), 2 * shown - 3 * A.back(other)
     )

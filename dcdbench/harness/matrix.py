@@ -6,7 +6,7 @@ with all of them; the others stand for themselves.
 
 from __future__ import annotations
 
-__all__ = ["Block", "Combination", "blocks", "combinations", "default", "document", "lines"]
+__all__ = ["Combination", "Table", "combinations", "default", "document", "lines", "tables"]
 
 import typing
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ class Combination:
 
 
 @dataclass(frozen=True)
-class Block:
+class Table:
     """All combinations on one operator.
 
     Args:
@@ -63,8 +63,8 @@ class Block:
     combinations: tuple[Combination, ...]
 
 
-def blocks(sigma_y: float, noise: Noise | None = None) -> Iterator[Block]:
-    """A block for each registered operator, with that measurement noise."""
+def tables(sigma_y: float, noise: Noise | None = None) -> Iterator[Table]:
+    """A table for each registered operator, with that measurement noise."""
     for name in registry("operators"):
         law, reason = default("operators", name)
         shape: Shape = ()
@@ -72,7 +72,7 @@ def blocks(sigma_y: float, noise: Noise | None = None) -> Iterator[Block]:
             shape, reason = _fitting(law)
         corruption = None if reason else Corruption(law, sigma_y, noise)
         found = () if corruption is None else tuple(combinations(corruption, shape))
-        yield Block(name, shape, corruption, reason, found)
+        yield Table(name, shape, corruption, reason, found)
 
 
 def combinations(corruption: Corruption, shape: Shape) -> Iterator[Combination]:
@@ -138,43 +138,43 @@ def _fitting(law: OperatorLaw) -> tuple[Shape, str]:
 # For readers
 
 
-def lines(block: Block) -> Iterator[str]:
-    """A block as text: objectives as rows, distillers as columns, reasons as numbered footnotes."""
-    if block.reason:
-        yield f"{block.operator}: {block.reason}"
+def lines(table: Table) -> Iterator[str]:
+    """A table as text: objectives as rows, distillers as columns, reasons as numbered footnotes."""
+    if table.reason:
+        yield f"{table.operator}: {table.reason}"
         return
-    yield f"{block.operator}, signals of shape {block.shape}"
+    yield f"{table.operator}, signals of shape {table.shape}"
     notes: dict[str, int] = {}
-    rows = _rows(block, notes)
+    rows = _rows(table, notes)
     columns = list(dict.fromkeys(name for _, cells in rows for name in cells if name))
-    table = [("", {name: name for name in columns}), *rows]
+    header = ("", {name: name for name in columns})
     first = max(len(label) for label, _ in rows) + 2
-    for label, cells in table if columns else rows:
+    for label, cells in [header, *rows] if columns else rows:
         entries = [cells[""]] if "" in cells else [f"{cells[c]:<{max(len(c), len(RUNS))}}" for c in columns]
         yield f"{label:<{first}}{'  '.join(entries)}".rstrip()
     for reason, number in notes.items():
         yield f"  ({number}) {reason}"
 
 
-def _rows(block: Block, notes: dict[str, int]) -> list[tuple[str, dict[str, str]]]:
+def _rows(table: Table, notes: dict[str, int]) -> list[tuple[str, dict[str, str]]]:
     """Each row's label and its cells by column; a method that is taken as it is has one, without a name."""
     rows: dict[str, dict[str, str]] = {}
-    for c in block.combinations:
+    for c in table.combinations:
         label = f"  {c.method}" + (f", {c.objective}" if c.objective else "")
         text = f"({notes.setdefault(c.reason, len(notes) + 1)})" if c.reason else RUNS
         rows.setdefault(label, {})[c.distiller] = text
     return list(rows.items())
 
 
-def document(block: Block) -> dict[str, Any]:
-    """A block as JSON."""
+def document(table: Table) -> dict[str, Any]:
+    """A table as JSON."""
     cells = [
         {name: value for name, value in vars(c).items() if name != "made"} | {RUNS: not c.reason}
-        for c in block.combinations
+        for c in table.combinations
     ]
     return {
-        "operator": block.operator,
-        "shape": list(block.shape),
-        "reason": block.reason,
+        "operator": table.operator,
+        "shape": list(table.shape),
+        "reason": table.reason,
         "combinations": cells,
     }

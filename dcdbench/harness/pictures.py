@@ -79,8 +79,8 @@ def limits_of(x: Tensor) -> tuple[float, float]:
 def mosaic(x: Tensor, columns: int, limits: tuple[float, float] = (-1.0, 1.0)) -> np.ndarray:
     """Images `(n, channels, height, width)` as one, `(H, W, 3)` in [0, 1], with white gaps between them.
 
-    Pixels that are NaN have a colour of their own. Two channels are the parts of complex numbers, of which the
-    magnitude is drawn.
+    Pixels that are NaN have a colour of their own. Two channels are the parts of complex numbers, of
+    which the magnitude is drawn.
     """
     low, high = limits
     x = ((real(x).detach().float() - low) / (high - low)).clamp(0, 1)

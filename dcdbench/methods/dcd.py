@@ -33,7 +33,7 @@ class DCD:
             one that fits the corruption.
         distiller: The generator's loss.
         teacher_lr: The teacher's learning rate, as in the method `teacher`.
-        lr: The generator's learning rate.
+        lr: The generator's learning rate; None for that of the distiller.
         critic_lr: The critic's learning rate.
         critic_steps: Steps of the critic per step of the generator.
         start: Generator and critic start from the `teacher`'s weights or from `random` ones.
@@ -49,7 +49,7 @@ class DCD:
     objective: Objective | None = None
     distiller: Distiller = field(default_factory=SiD)
     teacher_lr: float = 1e-3
-    lr: float = 1e-3
+    lr: float | None = None
     critic_lr: float = 1e-3
     critic_steps: int = 2
     start: Literal["teacher", "random"] = "teacher"
@@ -103,7 +103,7 @@ class DCD:
             setting.network,
             setting.student_kimg,
             setting.batch,
-            self.lr,
+            self.distiller.lr if self.lr is None else self.lr,
             self.critic_lr,
             critic_steps=self.critic_steps,
             start=self.start,

@@ -7,13 +7,27 @@ __all__ = ["Oracle"]
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
+
 from dcdbench.methods import register
 from dcdbench.methods.teacher import teach
 from dcdbench.objectives.standard import Standard
 from dcdbench.phases.teach import Teach
 from dcdbench.problem import Corruption
-from dcdbench.protocols import Setting
+from dcdbench.protocols import Left, Setting
 from dcdbench.samplers import Heun
+
+
+@dataclass(frozen=True)
+class OnSignals(Standard):
+    """The standard objective on clean signals, whatever the operator of the task."""
+
+    def draw(self, corruption: Corruption, shape: tuple[int, ...], n: int, rng: torch.Generator) -> None:
+        """Nothing: the network is shown signals."""
+
+    def left(self, corruption: Corruption, shape: tuple[int, ...]) -> Left:
+        """All: samples are signals."""
+        return "all"
 
 
 @register("oracle")
@@ -37,11 +51,11 @@ class Oracle:
 
     def phases(self, setting: Setting) -> tuple[Teach, ...]:
         """Phase I on clean data."""
-        return (teach(Standard(), setting, self.lr, needs_clean=True),)
+        return (teach(OnSignals(), setting, self.lr, needs_clean=True),)
 
     def sampler(self, setting: Setting) -> Heun:
         """Heun's method, down to no noise."""
-        return Heun(Standard(), "full", setting.corruption.sigma_y, self.steps)
+        return Heun(OnSignals(), "full", setting.corruption.sigma_y, self.steps)
 
     def expected(self, law: Any, corruption: Corruption) -> Any | None:
         """The clean law."""

@@ -27,7 +27,7 @@ class OracleDCD(DCD):
             exact denoiser knows; None for the one that fits the corruption.
         distiller: The generator's loss.
         teacher_lr: The learning rate of phase I, as in the method `teacher`.
-        lr: The generator's learning rate.
+        lr: The generator's learning rate; None for that of the distiller.
         critic_lr: The critic's learning rate.
         critic_steps: Steps of the critic per step of the generator.
         start: Generator and critic start from the weights of phase I (`teacher`) or from `random` ones.

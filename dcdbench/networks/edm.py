@@ -53,7 +53,8 @@ class Preconditioned(nn.Module):
         """The estimate of the signal, `(B, *)`, from `x_t`, `(B, *)`, at `sigma`, `(B,)`."""
         s, d = expand(sigma, x_t), self.sigma_data
         total = s**2 + d**2
-        centred, out = self._centred(x_t, A), self.features(x_t, sigma, A)
+        centred = self._centred(x_t, A)
+        out = self._network(centred / total.sqrt(), sigma, A)
         seen = out if A is None else A.back(A(out))
         estimate = self.location + d**2 / total * centred + s * d / total.sqrt() * seen
         return estimate if A is None else estimate + d * (out - seen)
@@ -61,8 +62,10 @@ class Preconditioned(nn.Module):
     def features(self, x_t: Tensor, sigma: Tensor, A: Operator | None = None) -> Tensor:
         """The network's own output `F`, `(B, *)`."""
         total = expand(sigma, x_t) ** 2 + self.sigma_data**2
-        condition = None if A is None else shown(A, x_t)
-        out: Tensor = self.net(self._centred(x_t, A) / total.sqrt(), sigma.log() / 4, condition)
+        return self._network(self._centred(x_t, A) / total.sqrt(), sigma, A)
+
+    def _network(self, scaled: Tensor, sigma: Tensor, A: Operator | None) -> Tensor:
+        out: Tensor = self.net(scaled, sigma.log() / 4, None if A is None else shown(A, scaled))
         return out
 
     def _centred(self, x_t: Tensor, A: Operator | None) -> Tensor:

@@ -38,7 +38,9 @@ class AmbientDiffusion:
 
     What is seen is weighted as in EDM, with `w = 1 / c_out^2`. What is not seen cannot become certain at low
     noise, where `w` grows without bound: its weight is constant. (The minimiser is the same for
-    all weights; with `w` on all entries, the loss is mostly the spread of what nobody can know.)
+    all weights; with `w` on all entries, the loss is mostly the spread of what nobody can know.) For the
+    same reason, so is the weight of what is seen through an operator that is no projection, as that of
+    several coils, which shows some directions in part.
 
     Args:
         delta: The share of what was measured that the further corruption drops, in (0, 1).
@@ -63,6 +65,8 @@ class AmbientDiffusion:
         """Masks, with white noise or none."""
         if not corruption.operator.masks:
             return "needs masks: the operator has no further corruption"
+        if not corruption.operator.linear:
+            return "needs a linear operator"
         if corruption.noise is not None:
             return "needs white noise or none: the task adds noise of another law"
         return None
@@ -81,7 +85,8 @@ class AmbientDiffusion:
         estimate = m.A(v.signal(denoiser))
         r = expand(m.sigma_y**2 / sigma**2, m.y)
         seen = (1 - r) * v.of(estimate) + r * v.x_t - v.of(m.y)
-        loss = edm_weight(sigma, denoiser.sigma_data) * self.energy(m.A, seen)
+        weight = edm_weight(sigma, denoiser.sigma_data) if m.A.projects else denoiser.sigma_data**-2
+        loss = weight * self.energy(m.A, seen)
         if self.judged == "measured":
             unseen = (estimate - v.of(estimate)) - (m.y - v.of(m.y))
             loss = loss + self.energy(m.A, unseen) / denoiser.sigma_data**2

@@ -33,6 +33,11 @@ class Composed:
     signal: Tensor | None = None
 
     @property
+    def projects(self) -> bool:
+        """Not in general: two projections one after the other are none."""
+        return False
+
+    @property
     def linear(self) -> bool:
         """Whether both are."""
         return self.first.linear and self.then.linear

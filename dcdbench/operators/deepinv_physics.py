@@ -45,6 +45,8 @@ class PhysicsDraw:
     def _physics(self, t: Tensor) -> Any:
         return self.source(t.device, t.dtype)
 
+    projects: ClassVar[bool] = False
+
     def __call__(self, x: Tensor) -> Tensor:
         """The noiseless measurement, by the physics' `A`."""
         return self._physics(x).A(x, **self.params)

@@ -23,6 +23,7 @@ class LinearDraw:
     """
 
     linear: ClassVar[bool] = True
+    projects: ClassVar[bool] = False  # whether `back(A(x))` is an orthogonal projection
     shared: ClassVar[tuple[str, ...]] = ()
     exact_share: ClassVar[bool] = True  # whether `further` drops a share that is delta on average
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["Fourier", "SingleCoil"]
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -16,6 +17,8 @@ from dcdbench.operators.lines import Cartesian, LineDraw, complex_image
 @dataclass(frozen=True)
 class SingleCoil(LineDraw):
     """`A = M F`, with `F` the orthonormal Fourier transform and `M` the mask of sampled lines."""
+
+    projects: ClassVar[bool] = True
 
     def __call__(self, x: Tensor) -> Tensor:
         """The sampled lines, `(B, 2, H, W)`, zero frequency in the middle."""

@@ -25,6 +25,7 @@ class WeightedSum(LinearDraw):
 
     weights: Tensor
 
+    projects: ClassVar[bool] = True
     shared: ClassVar[tuple[str, ...]] = ("weights",)
 
     def __call__(self, x: Tensor) -> Tensor:

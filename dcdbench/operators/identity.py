@@ -18,6 +18,8 @@ from dcdbench.operators.draw import LinearDraw
 class IdentityDraw(LinearDraw):
     """The identity on every sample."""
 
+    projects: ClassVar[bool] = True
+
     def __call__(self, x: Tensor) -> Tensor:
         """`x` itself."""
         return x

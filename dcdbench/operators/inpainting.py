@@ -24,6 +24,8 @@ class Mask(LinearDraw):
 
     mask: Tensor
 
+    projects: ClassVar[bool] = True
+
     def __call__(self, x: Tensor) -> Tensor:
         """`m x`."""
         return self.mask * x

@@ -48,7 +48,7 @@ class Dense(LinearDraw):
 
     def back(self, y: Tensor) -> Tensor:
         """`A^T y / |A|^2`, which has the scale of a signal and does not amplify noise."""
-        return self.adjoint(y) / torch.linalg.matrix_norm(self.law.matrix(y.dtype, y.device), 2) ** 2
+        return self.adjoint(y) / self.law.norm() ** 2
 
     def _shaped(self, x: Tensor) -> Tensor:
         return x if self.signal is None else x.reshape(-1, *self.signal.shape[2:])
@@ -112,6 +112,10 @@ class Matrix:
         changed = None if self.file is None else self.file.stat().st_mtime_ns
         return _matrix(self, changed, dtype, device, inverse)
 
+    def norm(self) -> float:
+        """The spectral norm."""
+        return _norm(self, None if self.file is None else self.file.stat().st_mtime_ns)
+
     def _full(self) -> Tensor:
         if self.file is None:
             return torch.tensor(self.entries, dtype=torch.float64)
@@ -127,6 +131,11 @@ def _matrix(
     with torch.inference_mode(False):  # what is kept must serve gradients later
         full = law._full()
         return (torch.linalg.pinv(full, rtol=CUTOFF) if inverse else full).to(device=device, dtype=dtype)
+
+
+@lru_cache(maxsize=16)
+def _norm(law: Matrix, changed: int | None) -> float:
+    return float(torch.linalg.matrix_norm(law._full(), 2))
 
 
 @cache

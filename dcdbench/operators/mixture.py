@@ -36,9 +36,15 @@ class Mixed:
         return all(part.linear for part in self.parts)
 
     @property
+    def projects(self) -> bool:
+        """Whether all parts do."""
+        return all(part.projects for part in self.parts)
+
+    @property
     def exact_share(self) -> bool:
-        """Whether it is exact for all parts."""
-        return all(getattr(part, "exact_share", True) for part in self.parts)
+        """Whether it is exact for all parts, none of which is without a further corruption."""
+        rng = torch.Generator(self.which.device)
+        return all(getattr(p, "exact_share", True) and p.further(0.5, rng) is not None for p in self.parts)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Each sample's `A x`."""
@@ -72,10 +78,12 @@ class Mixed:
         return torch.cat(done)[torch.argsort(order)]
 
     def further(self, delta: float, rng: torch.Generator) -> Mixed | None:
-        """A further corruption by every part, if all have one."""
-        parts = [part.further(delta, rng) for part in self.parts]
-        there = tuple(part for part in parts if part is not None)
-        return Mixed(there, self.which) if len(there) == len(parts) else None
+        """A further corruption by every part that has one; the others stay as they are."""
+        dropped = [part.further(delta, rng) for part in self.parts]
+        if all(part is None for part in dropped):
+            return None
+        both = zip(self.parts, dropped, strict=True)
+        return Mixed(tuple(old if new is None else new for old, new in both), self.which)
 
     def condition(self) -> Tensor | None:
         """What the sample's own part shows.
@@ -138,8 +146,8 @@ class Mixture:
 
     @property
     def masks(self) -> bool:
-        """Whether all parts are."""
-        return all(law.masks for law in self.of)
+        """Whether any part is: what it does not see must not be learned as data."""
+        return any(law.masks for law in self.of)
 
     @property
     def random(self) -> bool:

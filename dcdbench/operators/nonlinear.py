@@ -23,6 +23,7 @@ class PointwiseDraw:
     function: Callable[[Tensor], Tensor] = field(repr=False)
 
     linear: ClassVar[bool] = False
+    projects: ClassVar[bool] = False
     exact_share: ClassVar[bool] = True
 
     def __call__(self, x: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from dcdbench.batch import expand
 from dcdbench.operators import register
 from dcdbench.operators.draw import LinearDraw
 from dcdbench.operators.separable import CUTOFF
@@ -42,6 +43,12 @@ class Projections(LinearDraw):
         """`A^+ y`; singular values below a share of 1e-8 of the greatest count as zero."""
         inverse = torch.linalg.pinv(self.rows.flatten(2).double(), rtol=CUTOFF).to(y.dtype)
         return (inverse @ y[..., None]).reshape(-1, *self.rows.shape[2:])
+
+    def back(self, y: Tensor) -> Tensor:
+        r"""`A^T y`, divided by a bound of `|A|^2`: the largest sum of a row of `|A A^T|` (Gershgorin)."""
+        flat = self.rows.flatten(2)
+        bound = (flat @ flat.mT).abs().sum(2).amax(1).clamp(min=1.0)
+        return expand(1 / bound, self.rows[:, 0]) * self.adjoint(y)
 
     def restrict(self, y: Tensor) -> Tensor:
         """Zeroes the entries of rows that were dropped."""

@@ -24,6 +24,8 @@ class Sampling(Separable):
 
     axes: SuperResolution
 
+    projects: ClassVar[bool] = True
+
     def __call__(self, x: Tensor) -> Tensor:
         """The image on the coarse grid."""
         if self.axes.kernel != "nearest":
@@ -61,6 +63,7 @@ class ShiftedSampling(LinearDraw):
     rows: Tensor | None
     grid: Sampling
 
+    projects: ClassVar[bool] = True
     shared: ClassVar[tuple[str, ...]] = ("grid",)
 
     def __call__(self, x: Tensor) -> Tensor:

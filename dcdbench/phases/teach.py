@@ -82,4 +82,4 @@ class Teach:
 
     def left(self, corruption: Corruption, shape: tuple[int, ...]) -> Corruption:
         """The corruption that brings previews to the law of measurements."""
-        return corruption if self.needs_clean else completing(self.objective, corruption, shape)
+        return completing(self.objective, corruption, shape)

@@ -10,6 +10,7 @@ from dcdbench.metrics.measurement import MeasurementDistance, measurement_distan
 from dcdbench.metrics.sliced_w2 import directions, sliced_w2
 from dcdbench.operators.identity import Identity
 from dcdbench.operators.inpainting import Inpainting
+from dcdbench.operators.motion_blur import MotionBlur
 from dcdbench.problem import Corruption, Reference
 
 
@@ -47,7 +48,7 @@ def test_measurement_distance_without_operator_or_noise_is_sliced_w2() -> None:
 
 
 def test_measurements_by_random_operators_are_compared_as_signals() -> None:
-    """Random rows: y is one number whose meaning changes, and A^+ y tells directions apart."""
+    """Random rows: y is one number whose meaning changes, and A^T y tells directions apart."""
     law = _RandomRow()
     corruption = Corruption(law, 0.0)
     wide, tall = (normal(i, 3000, 2).float() * torch.tensor(s) for i, s in ((0, [3.0, 0.3]), (1, [0.3, 3.0])))
@@ -59,6 +60,19 @@ def test_measurements_by_random_operators_are_compared_as_signals() -> None:
     assert other > 5 * same
     y = held_out.y.double(), corruption(tall, generator(4)).y.double()
     assert sliced_w2(*y, torch.ones(1, 1)) < 2 * same  # control: the bare numbers do not tell
+
+
+def test_samples_that_are_measurements_are_compared_with_measurements() -> None:
+    """Such is what some teachers learn of a random operator: nothing is left to be done to their samples."""
+    x = normal(0, 2000, 1, 6, 6).float().cumsum(-1).cumsum(-2)
+    x = x / x.std()
+    blurred = Corruption(MotionBlur(), 0.1)
+    held_out, y = blurred(x[:1000], generator(1)), blurred(x[1000:], generator(2)).y
+    done = Corruption(Identity())
+    right = measurement_distance(y, held_out, done, generator(3))
+    assert right == pytest.approx(measurement_distance(x[1000:], held_out, blurred, generator(3)), abs=0.05)
+    adjoint = held_out.A.back(y)
+    assert right < 0.7 * measurement_distance(adjoint, held_out, done, generator(3))  # control
 
 
 class _Rows:
@@ -73,6 +87,8 @@ class _Rows:
     def pinv(self, y: Tensor) -> Tensor:
         return self.rows * y
 
+    back = pinv
+
     def tensors(self) -> dict[str, Tensor]:
         return {"rows": self.rows}
 
@@ -85,6 +101,7 @@ class _Rows:
 
 class _RandomRow:
     linear = True
+    random = True
 
     def draw(self, shape: tuple[int, ...], n: int, rng: torch.Generator) -> _Rows:
         return _Rows(torch.eye(2)[torch.randint(2, (n,), generator=rng)])

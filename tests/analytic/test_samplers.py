@@ -165,18 +165,19 @@ def test_a_masked_generator_may_see_all_of_its_latents() -> None:
 
 @dataclass
 class Completes:
-    """`E[x | y_t]` of a Gaussian law for `y_t = A x + sigma n`, told of it by `A^T y_t`."""
+    """`E[x | y_t]` of a Gaussian law for `y_t = A x + sigma n`, told of it by `A.back(y_t)`."""
 
     law: Gaussian
     rows: Tensor  # A, (m, d)
     sigma_data: float = 0.5
-    inputs: list[Tensor] = field(default_factory=list)
+    inputs: list[Tensor] = field(default_factory=list)  # (B, m)
 
     def __call__(self, x_t: Tensor, sigma: Tensor, A: Operator | None = None) -> Tensor:
         assert A is not None
-        self.inputs.append(x_t)
-        y_t = x_t.double() @ torch.linalg.pinv(self.rows)
-        noisy = self.rows @ self.law.cov @ self.rows.T + float(sigma[0]) ** 2 * torch.eye(len(self.rows))
+        m = len(self.rows)
+        y_t = x_t.double() @ torch.linalg.pinv(A[:m].back(torch.eye(m)).double())
+        self.inputs.append(y_t)
+        noisy = self.rows @ self.law.cov @ self.rows.T + float(sigma[0]) ** 2 * torch.eye(m)
         return (y_t @ torch.linalg.solve(noisy, self.rows @ self.law.cov)).to(x_t.dtype)
 
 
@@ -199,8 +200,7 @@ def test_through_an_operator_sampling_runs_among_measurements() -> None:
     complete = LAW3.cov @ ROWS.T @ torch.linalg.inv(law.cov)
     torch.testing.assert_close(drawn.x.double(), drawn.x.double() @ ROWS.T @ complete.T, rtol=0, atol=2e-3)
     assert covariance_error(drawn.x, LAW3.cov) > 10  # control: what A does not show is a mean, no sample
-    start = denoiser.inputs[0].double() @ torch.linalg.pinv(ROWS)
-    assert covariance_error(start, 80.0**2 * torch.eye(2, dtype=torch.float64)) < 4.5
+    assert covariance_error(denoiser.inputs[0], 80.0**2 * torch.eye(2, dtype=torch.float64)) < 4.5
 
 
 def test_restored_samples_are_measurements_brought_back() -> None:

@@ -25,9 +25,10 @@ from dcdbench.operators.identity import Identity
 from dcdbench.operators.inpainting import Inpainting
 from dcdbench.phases.distil import Distil
 from dcdbench.phases.start import batch_of, checked, denoiser_for, on_clean
+from dcdbench.phases.survey import survey
 from dcdbench.phases.teach import Teach
 from dcdbench.problem import Corruption, Measurement, Problem
-from dcdbench.protocols import Denoiser, Objective, Operator
+from dcdbench.protocols import Denoiser, Judges, Objective, Operator
 from dcdbench.streams import Stream
 from dcdbench.training import Diverged, State, adam, average, clip, copy_of, learning_rate, train
 
@@ -36,15 +37,19 @@ STREAM = Stream(7) / "test"
 
 def phases() -> dict[str, tuple[Teach | Distil, Problem]]:
     noisy, masked = tiny.problem(), tiny.problem(Corruption(Inpainting(0.6)), (1, 3, 3))
+    short = tiny.distil(kimg=2.0, batch=32)
     return {
         "tweedie": (tiny.teach(), noisy),
         "standard": (tiny.teach(Standard()), noisy),
         "masks": (tiny.teach(AmbientDiffusion()), masked),
-        "sid": (tiny.distil(kimg=2.0, batch=32), noisy),
+        "sid": (short, noisy),
         "dmd": (replace(tiny.distil(kimg=2.0, batch=32, critic_steps=2), distiller=DMD()), noisy),
         "random": (tiny.distil(kimg=2.0, batch=32, start="random", noise=True), noisy),
-        "masked sid": (
-            replace(tiny.distil(kimg=2.0, batch=32), objective=AmbientDiffusion(), distiller=SiD()),
+        "masked sid": (replace(short, objective=AmbientDiffusion(), distiller=SiD()), masked),
+        "adversarial": (replace(short, distiller=SiD(adversarial=0.1)), noisy),
+        "no operator": (replace(short, objective=Standard(), operator=False), noisy),
+        "full latents": (
+            replace(short, objective=AmbientDiffusion(), critic=AmbientDiffusion(delta=0.3), latent="full"),
             masked,
         ),
     }
@@ -330,11 +335,12 @@ def test_generator_and_critic_start_from_the_teacher_or_apart() -> None:
 
 
 def test_a_step_of_phase_two_moves_each_network_by_its_own_loss_only() -> None:
-    """The generator's step leaves teacher and critic alone, and the critic's step the generator."""
+    """The generator's step leaves its judges alone, and theirs leave the generator."""
     problem = tiny.problem()
     teacher = tiny.exact_teacher()
-    for lr, critic_lr, moved in ((0.0, 1e-3, "critic"), (1e-3, 0.0, "generator")):
+    for lr, critic_lr, moved in ((0.0, 1e-3, ("critic", "discriminator")), (1e-3, 0.0, ("generator",))):
         phase = tiny.distil(lr=lr, critic_lr=critic_lr)
+        phase = replace(phase, distiller=replace(phase.distiller, adversarial=0.1))
         state = phase.init(problem, teacher, STREAM)
         tiny.widen(state.trained["generator"], 0.3)
         tiny.widen(state.trained["critic"], 0.2)  # else it agrees with the teacher, which is no force
@@ -343,9 +349,56 @@ def test_a_step_of_phase_two_moves_each_network_by_its_own_loss_only() -> None:
             phase.step(state, problem, STREAM / k)
         for name, net in (state.trained | state.frozen).items():
             still = same(dict(net.state_dict()), dict(before[name].state_dict()))
-            assert still is (name != moved)
+            assert still is (name not in moved)
         assert all(p.requires_grad for net in state.trained.values() for p in net.parameters())
         assert all(p.grad is None for p in state.frozen["teacher"].parameters())
+
+
+def test_switches_that_change_nothing_give_the_same_bits() -> None:
+    """The critic's loss is the teacher's unless it is said; without noise, the identity is no operator."""
+
+    def weights(problem: Problem, **more: object) -> dict[str, Tensor]:
+        phase = replace(PHASES["sid"][0], objective=Standard(), **more)
+        state = phase.init(problem, tiny.exact_teacher(), STREAM)
+        for _ in islice(train(phase, problem, state, STREAM / "step"), 3):
+            pass
+        return clone(state)
+
+    noisy, quiet = tiny.problem(), tiny.problem(Corruption(Identity()))
+    assert same(weights(noisy), weights(noisy, critic=Standard()))
+    assert not same(weights(noisy), weights(noisy, critic=Standard(p_mean=0.0)))  # control
+    assert same(weights(quiet), weights(quiet, operator=False))
+    assert not same(weights(noisy), weights(noisy, operator=False))  # control
+
+
+# What no loss shows
+
+
+def test_surveys_are_a_hundred_however_long_the_training() -> None:
+    for kimg, every in ((2.0, 1), (12.8, 4)):
+        phase = replace(PHASES["sid"][0], kimg=kimg)
+        state = phase.init(PHASES["sid"][1], tiny.exact_teacher(), STREAM)
+        stats = list(islice(train(phase, PHASES["sid"][1], state, STREAM / "step"), 9))
+        assert [k for k, row in enumerate(stats) if "critic_lag" in row] == list(range(0, 9, every))
+
+
+@pytest.mark.parametrize("way", [0.25, 0.5, 1.0, 1.5])
+def test_the_lag_of_a_critic_is_the_way_that_is_left(way: float) -> None:
+    """On its way from the teacher to the exact denoiser of fakes, in one dimension, at a share of it."""
+    n, std = 200_000, 0.8
+    exact, teacher = (lambda x, s, A=None, v=v: x * v**2 / (v**2 + s[:, None] ** 2) for v in (std, 0.5))
+
+    def critic(x: Tensor, s: Tensor, A: object = None) -> Tensor:
+        return teacher(x, s) + way * (exact(x, s) - teacher(x, s))
+
+    x = std * torch.randn(n, 1, generator=Stream(0).rng())
+    fake = Corruption(Identity(), 0.2).fake(x, Stream(1).rng(), noise=False)
+    judges = Judges(teacher, critic, AmbientTweedie(), 0.2)  # type: ignore[arg-type]
+    found = survey(SiD(), judges, fake, Stream(2).rng())
+    # The standard error is that of a mean over the fakes, over the way gone.
+    assert found["critic_lag"] == pytest.approx(1 / way - 1, abs=0.05 / way)
+    assert found["student_variance"] == pytest.approx(std**2, rel=0.02)
+    assert found["teacher_variance"] < found["student_variance"]
 
 
 def test_a_short_training_lowers_the_loss_towards_the_exact_one() -> None:

@@ -103,6 +103,11 @@ class ShowsFlat(Mask):
         return self.adjoint(y).flatten(1)[:, 1:]
 
 
+class ShowsTwice(Mask):
+    def back(self, y: Tensor) -> Tensor:
+        return 2 * self.mask * y
+
+
 class Stays(Mask):
     def to(self, device: object = None, dtype: torch.dtype | None = None) -> Mask:
         return super().to(None, dtype)
@@ -266,6 +271,7 @@ def test_sound_operators_pass() -> None:
         (ShowsNothing, {"back"}),
         (ShowsSquares, {"back"}),
         (ShowsFlat, {"back"}),
+        (ShowsTwice, {"back"}),
         (Stays, {"moves"}),
         (MovesItself, {"moves"}),
         (CastsWholeNumbers, {"moves"}),

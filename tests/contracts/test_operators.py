@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from dcdbench.harness.conformance import CONTRACT, SHAPES, Case, check_operator, exempt, fits
 from dcdbench.operators import registry
-from dcdbench.operators.blocks import Blocks
 from dcdbench.operators.clip import Clip
 from dcdbench.operators.composition import Composition
 from dcdbench.operators.coordinates import Coordinates
@@ -66,7 +65,7 @@ COMBINED = {
     "two masks": Mixture((Inpainting(0.3), Inpainting(0.8)), (1.0, 3.0)),
     "masks that show different things": Mixture((Inpainting(), Fourier())),
     "masks of different shares": Mixture((Coordinates(1), Coordinates(2))),
-    "mask or blur": Mixture((GaussianBlur(), Blocks())),
+    "mask or blur": Mixture((GaussianBlur(), Inpainting())),
     "halves": Mixture((FixedMask("half"), FixedMask("stripes"))),
     "clip or mask": Mixture((Clip(), Inpainting())),
     "clip or quantise": Mixture((Clip(), Quantise())),

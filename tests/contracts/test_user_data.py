@@ -19,6 +19,7 @@ from dcdbench.harness.suite import SuiteError
 from dcdbench.harness.suitefile import load_suite
 from dcdbench.operators.identity import Identity
 from dcdbench.operators.inpainting import Inpainting
+from dcdbench.problem import Corruption
 from dcdbench.protocols import DataSource
 from dcdbench.streams import Stream
 
@@ -175,7 +176,9 @@ def measured(source: Any, law: Any, tmp_path: Path) -> dict[str, torch.Tensor]:
     splits = {name: getattr(data, name) for name in ("train", "val", "test", "reference", "floor")}
     parent = Parent({}, {"splits": splits, "operator": data.operator}.__getitem__)
     context = Context(Stream(0) / "measurement", "cpu", tmp_path, {"data": parent}, lambda *_: None)
-    return measurement.run(context, law, 0.1, True).tensors["train"]
+    made = measurement.run(context, Corruption(law, 0.1), corrupted=True, shape=source.shape())
+    assert made.result["shape"] == list(source.shape())
+    return made.tensors["train"]
 
 
 def test_measurements_keep_their_masks(tmp_path: Path) -> None:

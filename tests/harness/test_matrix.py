@@ -14,7 +14,7 @@ from component import Lawful
 
 from dcdbench.cli import cli
 from dcdbench.harness import matrix
-from dcdbench.harness.matrix import Block, Combination, blocks, document, lines
+from dcdbench.harness.matrix import Combination, Table, document, lines, tables
 from dcdbench.methods.dcd import DCD
 from dcdbench.networks.mlp import MLP
 from dcdbench.noises.poisson import Poisson
@@ -31,7 +31,7 @@ from dcdbench.training import train
 
 SIGMA_Y, BATCH, STEPS, SAMPLES = 0.2, 16, 2, 5
 SMALL = MLP(8, 1)
-BLOCKS = {block.operator: block for block in blocks(SIGMA_Y)}
+TABLES = {table.operator: table for table in tables(SIGMA_Y)}
 
 
 class Ground:
@@ -63,15 +63,15 @@ class Ground:
 
 @cache
 def ground(operator: str) -> Ground:
-    block = BLOCKS[operator]
-    assert block.corruption is not None
-    return Ground(block.corruption, block.shape)
+    table = TABLES[operator]
+    assert table.corruption is not None
+    return Ground(table.corruption, table.shape)
 
 
 def rows() -> Iterator[tuple[str, str, str]]:
     """Operator, method and objective of every row of the matrix."""
-    for block in BLOCKS.values():
-        yield from dict.fromkeys((block.operator, c.method, c.objective) for c in block.combinations)
+    for table in TABLES.values():
+        yield from dict.fromkeys((table.operator, c.method, c.objective) for c in table.combinations)
 
 
 def is_sentence(reason: str) -> bool:
@@ -81,38 +81,38 @@ def is_sentence(reason: str) -> bool:
 
 @pytest.mark.parametrize(("operator", "method", "objective"), list(rows()))
 def test_what_runs_runs_and_what_is_skipped_has_a_reason(operator: str, method: str, objective: str) -> None:
-    block = BLOCKS[operator]
-    for c in block.combinations:
+    table = TABLES[operator]
+    for c in table.combinations:
         if (c.method, c.objective) != (method, objective):
             continue
         if c.reason:
             assert is_sentence(c.reason), c
             continue
         x = ground(operator).sample(c.made)
-        assert x.shape == (SAMPLES, *block.shape), c
+        assert x.shape == (SAMPLES, *table.shape), c
         assert bool(x.isfinite().all()), c
 
 
 def test_every_registered_component_has_its_place() -> None:
-    assert list(BLOCKS) == list(operators)
+    assert list(TABLES) == list(operators)
     families = {name: set(matrix.registry(name)) for name in ("methods", "objectives", "distillers")}
-    for block in BLOCKS.values():
-        if block.reason:
-            assert is_sentence(block.reason) and not block.combinations
+    for table in TABLES.values():
+        if table.reason:
+            assert is_sentence(table.reason) and not table.combinations
             continue
-        found = block.combinations
+        found = table.combinations
         assert {c.method for c in found} == families["methods"]
         assert {c.objective for c in found} - {""} == families["objectives"]
         assert {c.distiller for c in found} - {""} == families["distillers"]
         assert len({(c.method, c.objective, c.distiller) for c in found}) == len(found)
         assert (
-            any(c.objective and not c.reason for c in found) or not block.corruption.operator.differentiable
+            any(c.objective and not c.reason for c in found) or not table.corruption.operator.differentiable
         )
 
 
 def test_every_part_runs_somewhere() -> None:
     """A component that the default noise and operators never let run may have too strict a reason."""
-    runs = [c for block in BLOCKS.values() for c in block.combinations if not c.reason]
+    runs = [c for table in TABLES.values() for c in table.combinations if not c.reason]
     for name in matrix.registry("distillers"):
         assert any(c.distiller == name for c in runs), name
     for name in matrix.registry("methods"):
@@ -129,7 +129,7 @@ def test_control_tweedie_on_masks_learns_zeros() -> None:
     assert reason is not None and "zeros" in reason
     cell = next(
         c
-        for c in BLOCKS["inpainting"].combinations
+        for c in TABLES["inpainting"].combinations
         if (c.objective, c.distiller) == ("ambient_tweedie", "sid")
     )
     assert cell.reason == reason
@@ -161,15 +161,15 @@ def test_control_a_wrong_runs_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_noise_changes_what_runs() -> None:
-    quiet, noisy = ({b.operator: b for b in found} for found in (blocks(0.0), blocks(SIGMA_Y)))
+    quiet, noisy = ({b.operator: b for b in found} for found in (tables(0.0), tables(SIGMA_Y)))
 
-    def reasons(block: Block) -> dict[str, str]:
+    def reasons(table: Table) -> dict[str, str]:
         return {
-            c.objective: c.reason for c in block.combinations if (c.method, c.distiller) == ("dcd", "sid")
+            c.objective: c.reason for c in table.combinations if (c.method, c.distiller) == ("dcd", "sid")
         }
 
     assert reasons(quiet["identity"])["ambient_tweedie"] and not reasons(noisy["identity"])["ambient_tweedie"]
-    other = next(b for b in blocks(SIGMA_Y, Poisson()) if b.operator == "inpainting")
+    other = next(b for b in tables(SIGMA_Y, Poisson()) if b.operator == "inpainting")
     assert "white" in reasons(other)["ambient_diffusion"]
     assert not reasons(noisy["inpainting"])["ambient_diffusion"]
 
@@ -184,11 +184,11 @@ def test_an_operator_that_cannot_be_had_is_a_line(monkeypatch: pytest.MonkeyPatc
         raise ValueError('the operator identity needs the extra: pip install "dcdbench[extra]"')
 
     monkeypatch.setattr(Identity, "draw", draw)
-    block = next(b for b in blocks(SIGMA_Y) if b.operator == "identity")
-    assert list(lines(block)) == [
+    table = next(b for b in tables(SIGMA_Y) if b.operator == "identity")
+    assert list(lines(table)) == [
         'identity: the operator identity needs the extra: pip install "dcdbench[extra]"'
     ]
-    assert document(block)["combinations"] == [] and "extra" in document(block)["reason"]
+    assert document(table)["combinations"] == [] and "extra" in document(table)["reason"]
 
 
 def test_a_component_without_defaults_is_skipped_with_its_fields() -> None:
@@ -208,8 +208,8 @@ def test_reasons_are_numbered_footnotes() -> None:
         cell("b", "long", "is not so"),
     )
     alone = Combination("alone", "", "", None, "")
-    block = Block("op", (2,), Corruption(Identity()), "", (*found, alone))
-    assert list(lines(block)) == [
+    table = Table("op", (2,), Corruption(Identity()), "", (*found, alone))
+    assert list(lines(table)) == [
         "op, signals of shape (2,)",
         "           x     long",
         "  both, a  runs  (1)",
@@ -221,15 +221,15 @@ def test_reasons_are_numbered_footnotes() -> None:
 
 
 def test_the_command_prints_the_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(matrix, "blocks", lambda sigma_y, noise: [BLOCKS["identity"]])
+    monkeypatch.setattr(matrix, "tables", lambda sigma_y, noise: [TABLES["identity"]])
     text = CliRunner().invoke(cli, ["ls", "--matrix"])
-    assert text.exit_code == 0 and "\n".join(lines(BLOCKS["identity"])) in text.stdout
+    assert text.exit_code == 0 and "\n".join(lines(TABLES["identity"])) in text.stdout
     report = json.loads(CliRunner().invoke(cli, ["ls", "--matrix", "--json"]).stdout)
-    assert report["schema"] == "dcdbench.matrix/1" and report["sigma_y"] == 0.2
-    (block,) = report["operators"]
-    assert block["operator"] == "identity"
+    assert report["schema"] == "dcdbench.combinations/1" and report["sigma_y"] == 0.2
+    (table,) = report["operators"]
+    assert table["operator"] == "identity"
     assert all(
-        c["runs"] is not c["reason"] and c["runs"] is (c["reason"] == "") for c in block["combinations"]
+        c["runs"] is not c["reason"] and c["runs"] is (c["reason"] == "") for c in table["combinations"]
     )
 
 
