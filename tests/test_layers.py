@@ -39,6 +39,7 @@ EXCEPTIONS = {
 # Names of components that are words of the harness too, where they mean something else.
 HOMONYMS = {
     "array": "a type of JSON",
+    "deepinv": "an optional package, in a report of versions",
     "folder": "a place of files, in a report",
     "identity": "what a key is the hash of, in a record",
     "measurement": "a kind of stage, and a role of parents",

@@ -86,8 +86,9 @@ class Fashion:
         chosen = torch.randperm(len(late), generator=(stream / "heldout").rng())[:held]
         val, test = chosen.split([held // 3, held - held // 3])
         fit, floor = order[:count], order[: len(test)]
-        parts = (early[fit], late[val], late[test], late[test], early[floor])
-        return Data(*map(self._images, parts))
+        fitted, floored = self._images(early[fit]), self._images(early[floor])
+        valid, tested = self._images(late[val]), self._images(late[test])
+        return Data(fitted, valid, tested, tested.clone(), floored)
 
     def _part(self, files: tuple[RealFile, RealFile]) -> Tensor:
         """The images of one part that are of the classes, `(n, 28, 28)`, bytes."""

@@ -157,12 +157,21 @@ def lines(table: Table) -> Iterator[str]:
 
 
 def _rows(table: Table, notes: dict[str, int]) -> list[tuple[str, dict[str, str]]]:
-    """Each row's label and its cells by column; a method that is taken as it is has one, without a name."""
+    """Each row's label and its cells by column; a row that is one cell has it without a name.
+
+    Such are methods that are taken as they are, and those that are skipped for one reason throughout.
+    """
     rows: dict[str, dict[str, str]] = {}
+    reasons: dict[str, set[str]] = {}
     for c in table.combinations:
-        label = f"  {c.method}" + (f", {c.objective}" if c.objective else "")
+        reasons.setdefault(c.method, set()).add(c.reason)
+    for c in table.combinations:
         text = f"({notes.setdefault(c.reason, len(notes) + 1)})" if c.reason else RUNS
-        rows.setdefault(label, {})[c.distiller] = text
+        if c.objective and reasons[c.method] == {c.reason} != {""}:
+            rows[f"  {c.method}, every objective"] = {"": text}
+        else:
+            label = f"  {c.method}" + (f", {c.objective}" if c.objective else "")
+            rows.setdefault(label, {})[c.distiller] = text
     return list(rows.items())
 
 

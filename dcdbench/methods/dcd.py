@@ -54,7 +54,7 @@ class DCD:
     critic_steps: int = 2
     start: Literal["teacher", "random"] = "teacher"
     sigma_init: float = 2.5
-    latent: Latent = "seen"
+    latent: Latent = "full"
     noise: bool | None = None
     halflife_kimg: float = 50.0
     critic: Objective | None = None

@@ -63,8 +63,8 @@ def test_coordinates_of_a_manifold_have_mean_0_and_deviation_one_half(
     x = source.points(parameters(3 * WAVES, intrinsic))
     torch.testing.assert_close(x.mean(0), torch.zeros_like(x[0]), atol=1e-12, rtol=0)
     torch.testing.assert_close(x.std(0, correction=0), torch.full_like(x[0], 0.5))
-    coarse = source.points(parameters(7, intrinsic))  # control: too few points for that
-    assert float(coarse.mean(0).abs().max()) > 1e-6
+    coarse = source.points(parameters(3, intrinsic))  # control: too few points for that
+    assert float(coarse.mean(0).abs().max()) > 1e-9
 
 
 def test_a_manifold_is_closed_and_that_of_its_own_seed() -> None:

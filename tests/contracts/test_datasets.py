@@ -52,7 +52,11 @@ def test_every_source_that_needs_arguments_has_an_example() -> None:
 @pytest.fixture(params=list(registry))
 def source(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     make = EXAMPLES.get(request.param)
-    return make(tmp_path) if make else registry[request.param]()
+    found = make(tmp_path) if make else registry[request.param]()
+    missing = getattr(found, "missing", None)
+    if missing is not None and (reason := missing()):
+        pytest.skip(reason)
+    return found
 
 
 def load(source: DataSource, train: int | None = 30, heldout: int | None = 12, seed: int = 0) -> Data:

@@ -207,14 +207,16 @@ def test_reasons_are_numbered_footnotes() -> None:
         cell("b", "x", "is odd"),
         cell("b", "long", "is not so"),
     )
+    never = [Combination("never", o, d, None, "is not so") for o in "ab" for d in ("x", "long")]
     alone = Combination("alone", "", "", None, "")
-    table = Table("op", (2,), Corruption(Identity()), "", (*found, alone))
+    table = Table("op", (2,), Corruption(Identity()), "", (*found, *never, alone))
     assert list(lines(table)) == [
         "op, signals of shape (2,)",
-        "           x     long",
-        "  both, a  runs  (1)",
-        "  both, b  (2)   (1)",
-        "  alone    runs",
+        "                          x     long",
+        "  both, a                 runs  (1)",
+        "  both, b                 (2)   (1)",
+        "  never, every objective  (1)",
+        "  alone                   runs",
         "  (1) is not so",
         "  (2) is odd",
     ]
