@@ -218,9 +218,11 @@ def _unsupported(task: Task, method: Method) -> str | None:
     if method.needs_clean and task.data.corrupted:
         return "needs clean data, and the task has none"
     try:
-        task.operator.measured_shape(task.data.shape())
+        measured = task.operator.measured_shape(task.data.shape())
     except ValueError as error:
         return f"the operator does not take the data: {error}"
+    if task.data.corrupted and tuple(measured) != tuple(task.data.shape()):
+        return "the data are measurements, whose shape tells that of signals only where both are equal"
     asks = getattr(method, "supports_source", None)  # of a method that is granted the law of the data
     return method.supports(task.corruption, task.data.shape()) or (asks(task.data) if asks else None)
 

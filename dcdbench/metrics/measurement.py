@@ -2,7 +2,7 @@ r"""Distances in the space of measurements: corrupted samples against held-out m
 
 They need no clean data, so they may choose a checkpoint. Where every draw of A measures alike,
 the measurements `y` are compared. Where A is random, entries of two measurements need not
-mean the same, so what is compared is the pseudo-inverse $A^+ y$, which for masks is `y` filled with
+mean the same, so what is compared is `A.back(y)`, which for masks is `y` filled with
 zeros: a signal, whose law is the same for samples and data if their own laws are. The
 converse holds only where the law of $(A, y)$ determines that of `x`: these scores are blind
 to what no measurement shows.
@@ -23,13 +23,6 @@ from dcdbench.metrics.frechet import empirical_frechet
 from dcdbench.metrics.pairs import flat
 from dcdbench.metrics.sliced_w2 import directions, sliced_w2
 from dcdbench.problem import Corruption, Measurement, Reference
-from dcdbench.protocols import Operator
-
-
-def draws_alike(A: Operator, n: int) -> bool:
-    """Whether all `n` draws in `A` are the same operator."""
-    first, second = A[: n - 1].tensors(), A[1:].tensors()
-    return all(torch.equal(first[name], second[name]) for name in first)
 
 
 def _comparable(m: Measurement, alike: bool) -> Tensor:
@@ -50,7 +43,7 @@ def _distances(
     """Sliced W2 (root mean square) and Frechet distance (mean), over `draws` corruptions of the samples."""
     samples = samples.detach()
     held_out = held_out.to(samples.device, samples.dtype)
-    alike = draws_alike(held_out.A, len(held_out))
+    alike = not corruption.operator.random
     y = _comparable(held_out, alike)
     theta = directions(projections, y.shape[1], rng)
     fakes = [_comparable(corruption(samples, rng), alike) for _ in range(draws)]
