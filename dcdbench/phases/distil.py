@@ -38,9 +38,11 @@ class Distil:
         network: The teacher's architecture, which generator and critic share.
         kimg: Thousands of images that the generator is trained on.
         batch: Images per step.
-        lr: The generator's learning rate, brought to 0 over the last `decay` of the training.
+        lr: The generator's learning rate: warmed up, and brought to 0 over the last `decay` of the training.
         critic_lr: The critic's learning rate, constant.
         decay: The share of the training in which the generator's rate falls.
+        warmup: The share in which it rises. At the start critic and teacher agree, and what Adam scales up to
+            full steps is noise.
         critic_steps: Steps of the critic per step of the generator.
         start: Generator and critic start from the `teacher`'s weights or from `random` ones.
         sigma_init: The noise level at which the network serves as a generator.
@@ -60,6 +62,7 @@ class Distil:
     lr: float = 1e-3
     critic_lr: float = 1e-3
     decay: float = 1.0
+    warmup: float = 0.1
     critic_steps: int = 2
     start: Literal["teacher", "random"] = "teacher"
     sigma_init: float = 2.5
@@ -141,7 +144,7 @@ class Distil:
         loss = self.distiller(self._judges(state, problem), fake, rng).mean()
         value = checked(float(loss.detach()), math.inf, "the generator's loss", stream)
         done = state.nimg / (1000 * self.kimg)
-        learning_rate(state.optimizers["generator"], self.lr, done, warmup=0.01, decay=self.decay)
+        learning_rate(state.optimizers["generator"], self.lr, done, warmup=self.warmup, decay=self.decay)
         norm = self._descend(state, "generator", loss, stream)
         for net in judges:
             net.requires_grad_(True)
