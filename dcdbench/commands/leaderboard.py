@@ -20,8 +20,10 @@ from dcdbench.commands.options import (
 )
 
 if TYPE_CHECKING:
+    from dcdbench.harness.board import Board
     from dcdbench.harness.plan import Plan
     from dcdbench.harness.store import Store
+    from dcdbench.harness.table import Tables
 
 FORMATS = ("text", "markdown", "csv", "json", "latex")
 
@@ -35,6 +37,7 @@ FORMATS = ("text", "markdown", "csv", "json", "latex")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--device", default="cpu", show_default=True, help="Where it was trained.")
 @click.option("--brief", is_flag=True, help="Only the suite's primary values.")
+@click.option("--gains", is_flag=True, help="Only students against their teachers, in the primary values.")
 @click.option(
     "--into",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -53,6 +56,7 @@ def command(
     as_json: bool,
     device: str,
     brief: bool,
+    gains: bool,
     into: Path | None,
 ) -> int:
     """Print the leaderboard of what is finished of SUITE. Nothing is trained.
@@ -65,28 +69,37 @@ def command(
     opened = open_suite(suite, overrides, plugins, quick, methods, tasks, seeds)
     plan, shelf = make_plan(opened, choose_device(device)), Store(store)
     if into is None:
-        return show(plan, shelf, "json" if as_json else form, brief)
+        return show(plan, shelf, "json" if as_json else form, brief, gains)
     from dcdbench.harness.render import into as write_into
 
-    text, _ = _rendered(plan, shelf, "markdown", brief)
+    text, _ = _rendered(plan, shelf, "markdown", brief, gains)
     write_into(into, "leaderboard", text)
     click.echo(f"{into}: the leaderboard is written", err=True)
     return 0
 
 
-def show(plan: Plan, store: Store, form: str, brief: bool = False) -> int:
+def show(plan: Plan, store: Store, form: str, brief: bool = False, gains: bool = False) -> int:
     """Prints the leaderboard of a plan; the exit code says whether there was anything to print."""
-    text, any_finished = _rendered(plan, store, form, brief)
+    text, any_finished = _rendered(plan, store, form, brief, gains)
     click.echo(text, nl=False)
     return 0 if any_finished else 3
 
 
-def _rendered(plan: Plan, store: Store, form: str, brief: bool) -> tuple[str, bool]:
+def _rendered(plan: Plan, store: Store, form: str, brief: bool, gains: bool) -> tuple[str, bool]:
     """The leaderboard in a format, and whether any cell is finished."""
     from dcdbench.harness.leaderboard import leaderboard
     from dcdbench.harness.render import render, wants_color
     from dcdbench.harness.results import collect
 
     board = collect(plan, store)
-    text = render(leaderboard(board.brief() if brief else board), form, wants_color(sys.stdout))
+    tables = _gains(plan, board, form) if gains else leaderboard(board.brief() if brief else board)
+    text = render(tables, form, wants_color(sys.stdout))
     return text, any(cell.status != "missing" for cell in board.cells)
+
+
+def _gains(plan: Plan, board: Board, form: str) -> Tables:
+    """The gains of students; what programs read has one shape, what people read fits the page."""
+    from dcdbench.harness.gains import gains
+    from dcdbench.harness.identified import unidentified
+
+    return gains(board, unidentified(plan.suite), turn=form not in ("csv", "json"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ClaimResult", "claims", "evaluate_claims", "pairs", "ranks", "regret", "speed_ups"]
+__all__ = ["ClaimResult", "claims", "comparison", "evaluate_claims", "pairs", "ranks", "regret", "speed_ups"]
 
 import math
 from collections.abc import Sequence
@@ -28,7 +28,8 @@ from dcdbench.streams import Stream
 HOLDS, FAILS = "HOLDS", "FAILS"
 
 
-def _comparison(s: Standing, better: str, than: str, value: str, alpha: float = 0.05) -> Comparison:
+def comparison(s: Standing, better: str, than: str, value: str, alpha: float = 0.05) -> Comparison:
+    """Two methods on a task, paired over seeds, a diverged seed as infinitely bad."""
     return compare(s.outcomes(better, value), s.outcomes(than, value), s.direction(value), alpha)
 
 
@@ -53,7 +54,7 @@ def pairs(s: Standing) -> Table | None:
     rows, notes = [], dict[str, None]()
     for pair in (p for p in s.board.pairs if p.task == s.task):
         for v in s.compared:
-            c = _comparison(s, pair.student, pair.teacher, v.name)
+            c = comparison(s, pair.student, pair.teacher, v.name)
             if not c.difference.n and not c.infinite:
                 continue
             means = (estimate(Estimate(e.mean, math.nan, math.nan, e.n)) for e in (c.than, c.better))
@@ -100,7 +101,7 @@ def _evaluate(claim: Claim, standings: Sequence[Standing]) -> ClaimResult:
         asked = claim.tasks is not None and s.task in claim.tasks
         both = s.cells(claim.better) and s.cells(claim.than)
         if asked or (claim.tasks is None and both and not _skipped(s, claim)):
-            evidence.append((s.task, _comparison(s, claim.better, claim.than, claim.metric, claim.alpha)))
+            evidence.append((s.task, comparison(s, claim.better, claim.than, claim.metric, claim.alpha)))
     words = {c.verdict for _, c in evidence}
     if DOES_NOT in words:
         return ClaimResult(claim, FAILS, tuple(evidence))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["leaderboard"]
+__all__ = ["ARROWS", "heading", "leaderboard", "made_by"]
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -36,9 +36,14 @@ def leaderboard(board: Board) -> Tables:
     for table in (claims(board, standings), regret(standings), *ranks(standings), _legend(standings)):
         if table is not None:
             tables.append(table)
+    return Tables(heading(board), tuple(tables), _footer(board, tables))
+
+
+def heading(board: Board) -> str:
+    """The suite's name, and whether cells are missing."""
     missing = sum(c.status == "missing" for c in board.cells)
     partial = f" (partial: {missing} of {plural(len(board.cells), 'cell')} missing)" if missing else ""
-    return Tables(f"{board.suite}{partial}", tuple(tables), _footer(board, tables))
+    return f"{board.suite}{partial}"
 
 
 def _scores(s: Standing) -> list[Table]:
@@ -192,9 +197,12 @@ def _footer(board: Board, tables: Sequence[Table]) -> tuple[str, ...]:
             "interval of the paired difference is beyond 1 % of the teacher's mean, DOES NOT if none of it "
             "is, else UNDECIDED."
         )
-    if board.provenance:
-        lines.append("Made by: " + ", ".join(_flat(board.provenance)) + ".")
-    return tuple(lines)
+    return (*lines, *made_by(board))
+
+
+def made_by(board: Board) -> tuple[str, ...]:
+    """The line that says where the board comes from, where that is known."""
+    return ("Made by: " + ", ".join(_flat(board.provenance)) + ".",) if board.provenance else ()
 
 
 def _reading(board: Board, tables: Sequence[Table]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FORMATS", "into", "render", "wants_color"]
+__all__ = ["FORMATS", "WIDTH", "into", "render", "text_width", "wants_color"]
 
 import csv
 import io
@@ -13,12 +13,22 @@ import re
 import tempfile
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
 from dcdbench.harness.table import Entry, Table, Tables
 
 WIDTH = 110
+KEY = 36  # to which names of rows are broken
+SYMBOLS = {
+    "±": r"$\pm$",
+    "↓": r"$\downarrow$",
+    "↑": r"$\uparrow$",
+    "✓": r"$\surd$",
+    "†": r"$\dagger$",
+    "§": r"\S{}",
+}
 BOLD, PLAIN = "\x1b[1m", "\x1b[0m"
 
 
@@ -68,24 +78,44 @@ def _fill(text: str, bullet: str = "") -> list[str]:
     )
 
 
-def _wrapped(table: Table, width: int = 36) -> Table:
+def _wrapped(table: Table) -> Table:
     """The same table with long entries broken into lines, so that one long name leaves room."""
 
-    def wrap(e: Entry) -> Entry:
+    def wrap(e: Entry, width: int) -> Entry:
         lines = textwrap.wrap(e.text, width, break_on_hyphens=False)
-        return Entry("\n".join(lines), best=e.best) if len(lines) > 1 else e
+        return replace(e, text="\n".join(lines)) if len(lines) > 1 else e
 
-    rows = tuple(tuple(wrap(e) for e in row) for row in table.rows)
-    return Table(table.title, table.caption, table.columns, rows, table.notes, table.keys)
+    def head(name: str) -> str:
+        if not table.wrap_heads:
+            return name
+        return "\n".join(textwrap.wrap(name, table.wrap_heads, break_long_words=False))
+
+    widths = [KEY if i < table.keys else table.wrap for i in range(len(table.columns))]
+    rows = tuple(tuple(wrap(e, w) for e, w in zip(row, widths, strict=True)) for row in table.rows)
+    return replace(table, columns=tuple(map(head, table.columns)), rows=rows)
+
+
+def text_width(table: Table) -> int:
+    """How many characters the table takes as text, if it is not split."""
+    return sum(w + 2 for w in _widths(_wrapped(table))) - 2
+
+
+def _widths(table: Table) -> list[int]:
+    """The width of each column."""
+    # tabulate pads each name by two
+    return [
+        max(_longest(name) + 2, *(_longest(row[i].text) for row in table.rows), 0)
+        for i, name in enumerate(table.columns)
+    ]
+
+
+def _longest(text: str) -> int:
+    return max(map(len, text.split("\n")))
 
 
 def _split(table: Table) -> list[Table]:
     """Parts that fit into the width, each with the key columns."""
-    # tabulate pads each name by two
-    widths = [
-        max(len(name) + 2, *(len(line) for row in table.rows for line in row[i].text.split("\n")), 0)
-        for i, name in enumerate(table.columns)
-    ]
+    widths = _widths(table)
     keys = list(range(table.keys))
     parts: list[list[int]] = [[]]
     for i in range(table.keys, len(widths)):
@@ -97,9 +127,7 @@ def _split(table: Table) -> list[Table]:
 
 def _columns(table: Table, index: Sequence[int]) -> Table:
     rows = tuple(tuple(row[i] for i in index) for row in table.rows)
-    return Table(
-        table.title, table.caption, tuple(table.columns[i] for i in index), rows, table.notes, table.keys
-    )
+    return replace(table, columns=tuple(table.columns[i] for i in index), rows=rows)
 
 
 def _markdown(tables: Tables) -> str:
@@ -157,7 +185,8 @@ def _entry(e: Entry) -> dict[str, Any]:
     """An entry as JSON, which knows no NaN and no infinity: those stand in the text alone."""
     numbers = {"value": e.value, "low": e.low, "high": e.high, "n": e.n}
     finite = {k: v for k, v in numbers.items() if v is not None and math.isfinite(v)}
-    return {"text": e.text, **finite, **({"best": True} if e.best else {})}
+    words = {"best": e.best, "verdict": e.verdict}
+    return {"text": e.text, **finite, **{k: v for k, v in words.items() if v}}
 
 
 def _latex(tables: Tables) -> str:
@@ -178,7 +207,7 @@ def _latex(tables: Tables) -> str:
 
 
 def _symbols(text: str) -> str:
-    for symbol, tex in (("±", r"$\pm$"), ("↓", r"$\downarrow$"), ("↑", r"$\uparrow$")):
+    for symbol, tex in SYMBOLS.items():
         text = text.replace(symbol, tex)
     return text
 

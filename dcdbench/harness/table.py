@@ -19,7 +19,8 @@ class Entry:
     low: float | None = None
     high: float | None = None
     n: int | None = None
-    best: bool = False  # in the best tie group
+    best: bool = False  # in the best tie group, or an improvement
+    verdict: str = ""  # that of a comparison
 
 
 NA = Entry("n/a")
@@ -27,7 +28,11 @@ NA = Entry("n/a")
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of entries under columns. The first `keys` columns name the row."""
+    """Rows of entries under columns. The first `keys` columns name the row.
+
+    As text, entries are broken into lines of `wrap` characters, and the names of columns, also at
+    hyphens, into lines of `wrap_heads`, if that is not 0.
+    """
 
     title: str
     caption: str
@@ -35,6 +40,8 @@ class Table:
     rows: tuple[tuple[Entry, ...], ...]
     notes: tuple[str, ...] = ()
     keys: int = 1
+    wrap: int = 36
+    wrap_heads: int = 0
 
     def __post_init__(self) -> None:
         for row in self.rows:
