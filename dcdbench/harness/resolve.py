@@ -261,5 +261,11 @@ def words(hint: Any) -> str:
         return " or ".join(map(words, args))
     if origin is typing.Literal:
         return "one of " + ", ".join(map(str, args))
+    if origin is tuple:
+        return f"a list of: {words(args[0])}"
+    if origin is dict:
+        return "a mapping"
+    if family := family_of(hint):
+        return f"one of the {family}"
     names = {int: "an integer", float: "a number", str: "a text", bool: "true or false", Path: "a path"}
     return names.get(hint) or str(hint).removeprefix("<class '").removesuffix("'>")
