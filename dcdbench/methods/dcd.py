@@ -50,7 +50,7 @@ class DCD:
     distiller: Distiller = field(default_factory=SiD)
     teacher_lr: float = 1e-3
     lr: float | None = None
-    critic_lr: float = 1e-3
+    critic_lr: float = 3e-4
     critic_steps: int = 2
     start: Literal["teacher", "random"] = "teacher"
     sigma_init: float = 2.5

@@ -60,7 +60,7 @@ class Distil:
     kimg: float
     batch: int = 256
     lr: float = 1e-3
-    critic_lr: float = 1e-3
+    critic_lr: float = 3e-4
     decay: float = 1.0
     warmup: float = 0.1
     critic_steps: int = 2
