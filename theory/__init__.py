@@ -6,19 +6,25 @@ decides all of them. See `theory.claim` for what a claim consists of.
 
 from __future__ import annotations
 
-__all__ = ["load_claims"]
+__all__ = ["load_claims", "proof"]
 
 import importlib
 import pkgutil
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from theory.claim import Claim
+    from theory.claim import Claim, Identity
 
 
-def load_claims() -> dict[str, Claim]:
+def load_claims() -> dict[str, Claim | Identity]:
     """All claims by name; the name is that of the file."""
     from theory import claims
 
     names = sorted(module.name for module in pkgutil.iter_modules(claims.__path__))
     return {name: importlib.import_module(f"{claims.__name__}.{name}").CLAIM for name in names}
+
+
+def proof(name: str) -> str:
+    """What the file of a loaded claim says of it."""
+    return (getattr(sys.modules.get(f"theory.claims.{name}"), "__doc__", None) or "").strip()

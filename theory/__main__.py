@@ -6,16 +6,28 @@ import argparse
 import json
 import math
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
-from theory import load_claims
-from theory.claim import Decision, Trial, decide
+from theory import load_claims, proof
+from theory.claim import Check, Claim, Decision, Evidence, Trial, decide
 
-HEADERS = ("claim", "statement", "teacher", "student", "difference", "metric", "verdict", "control")
-WIDTHS = [None, 44, None, None, None, None, None, 30]
+HEADERS = (
+    "claim",
+    "statement",
+    "source",
+    "setting",
+    "teacher",
+    "student",
+    "difference",
+    "metric",
+    "verdict",
+    "control",
+)
+WIDTHS = [24, 40, 10, 20, None, None, None, 12, 10, 26]
+RIGHT = ("teacher", "student", "difference")
 UNEXPECTED, USAGE = 4, 2
 
 
@@ -29,9 +41,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return USAGE
     start = time.perf_counter()
     decisions = [decide(name, claims[name]) for name in options.claims or claims]
-    print(json.dumps([_record(d) for d in decisions], indent=2) if options.json else _table(decisions))
+    if options.json:
+        print(json.dumps([_record(d) for d in decisions], indent=2))
+    else:
+        print("\n\n".join(map(_page, decisions)) if options.show else _table(decisions))
+    return _conclude(decisions, time.perf_counter() - start)
+
+
+def _conclude(decisions: list[Decision], seconds: float) -> int:
     wrong = [d.name for d in decisions if not d.as_expected]
-    seconds = time.perf_counter() - start
     print(f"{len(decisions)} claims, {len(wrong)} not as expected, {seconds:.1f} s", file=sys.stderr)
     for name in wrong:
         print(f"not as expected: {name}", file=sys.stderr)
@@ -39,14 +57,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m theory", description="Decide the claims of the theory.")
-    parser.add_argument("claims", nargs="*", help="names of claims (default: all)")
+    parser = argparse.ArgumentParser(
+        prog="python -m theory",
+        usage="%(prog)s [-h] [--json] [--quick] [show] [CLAIM ...]",
+        description="Decide the claims of the theory. With `show`, print the argument and every number.",
+    )
+    parser.add_argument("claims", nargs="*", metavar="CLAIM", help="names of claims (default: all)")
     parser.add_argument("--json", action="store_true", help="print every number as JSON")
-    return parser.parse_args(arguments)
+    parser.add_argument("--quick", action="store_true", help="changes nothing: every claim is quick")
+    options = parser.parse_args(arguments)
+    options.show = options.claims[:1] == ["show"]
+    if options.show:
+        options.claims = options.claims[1:]
+        if not options.claims:
+            parser.error("show needs the name of a claim")
+    return options
 
 
 def _mark(trial: Trial) -> str:
     return str(trial.verdict) if trial.as_expected else f"{trial.verdict} (expected {trial.expects})"
+
+
+def _numbers(trial: Trial) -> tuple[str, str, str]:
+    """Teacher, student and their difference with its error; of an identity, the largest error alone."""
+    found = trial.evidence
+    if isinstance(found, Evidence):
+        gap = f"{found.difference:+.6f} ± {found.error:.0e}"
+        return f"{found.teacher.computed:.6f}", f"{found.student.computed:.6f}", gap
+    return "", "", f"0 ± {max(check.error for check in found.checks):.0e}"
+
+
+def _metric(decision: Decision) -> str:
+    claim, count = decision.claim, len(decision.trial.evidence.checks)
+    return claim.metric if isinstance(claim, Claim) else f"{count} equation{'s' if count > 1 else ''}"
 
 
 def _table(decisions: list[Decision]) -> str:
@@ -56,47 +99,101 @@ def _table(decisions: list[Decision]) -> str:
         (
             d.name,
             d.claim.statement,
-            f"{d.trial.evidence.teacher.computed:.6f}",
-            f"{d.trial.evidence.student.computed:.6f}",
-            f"{d.trial.evidence.difference:+.6f}",
-            d.claim.metric,
+            d.claim.source,
+            d.claim.setting,
+            *_numbers(d.trial),
+            _metric(d),
             _mark(d.trial),
             f"{d.claim.control.change}: {_mark(d.control)}",
         )
         for d in decisions
     ]
-    right = ("left", "left", "right", "right", "right", "left", "left", "left")
-    return tabulate(rows, HEADERS, "simple_grid", disable_numparse=True, maxcolwidths=WIDTHS, colalign=right)
+    kept = [i for i, name in enumerate(HEADERS) if name != "setting" or any(row[i] for row in rows)]
+    return tabulate(
+        [[row[i] for i in kept] for row in rows],
+        [HEADERS[i] for i in kept],
+        "simple_grid",
+        disable_numparse=True,
+        maxcolwidths=[WIDTHS[i] for i in kept],
+        colalign=["right" if HEADERS[i] in RIGHT else "left" for i in kept],
+    )
+
+
+def _page(decision: Decision) -> str:
+    """The argument, every number, and those of the control."""
+    claim = decision.claim
+    facts = [f"source: {claim.source}", f"metric: {_metric(decision)}"]
+    if isinstance(claim, Claim):
+        facts.append(f"mechanism: {claim.mechanism}")
+    if claim.setting:
+        facts.append(f"setting: {claim.setting}")
+    parts = [
+        f"{decision.name}: {_mark(decision.trial)}",
+        textwrap.fill(claim.statement, 100),
+        "\n".join(facts),
+        proof(decision.name),
+        _checks(decision.trial),
+        f"control, {claim.control.change}: {_mark(decision.control)}",
+        _checks(decision.control),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _checks(trial: Trial) -> str:
+    from tabulate import tabulate
+
+    def row(check: Check) -> tuple[str, str, str, str, str]:
+        mark = "" if check.agrees else "differs"
+        return check.name, f"{check.computed:.8g}", check.relation, f"{check.closed:.8g}", mark
+
+    rows = [row(check) for check in trial.evidence.checks]
+    headers = ("", "computed", "", "in theory", "")
+    table = tabulate(rows, headers, "simple", disable_numparse=True, colalign=("left", *["right"] * 4))
+    if not isinstance(trial.evidence, Evidence):
+        return table
+    return f"{table}\n\nstudent - teacher: {_numbers(trial)[2]}"
 
 
 def _number(value: float) -> float | str:
     return value if math.isfinite(value) else str(value)  # JSON has no infinity
 
 
-def _trial(trial: Trial) -> dict[str, Any]:
-    checks = [
-        {k: v if k == "name" else _number(v) for k, v in asdict(c).items()} for c in trial.evidence.checks
-    ]
-    for entry, check in zip(checks, trial.evidence.checks, strict=True):
-        entry["agrees"] = check.agrees
+def _check(check: Check) -> dict[str, Any]:
     return {
-        "verdict": str(trial.verdict),
-        "expected": str(trial.expects),
-        "teacher": _number(trial.evidence.teacher.computed),
-        "student": _number(trial.evidence.student.computed),
-        "difference": _number(trial.evidence.difference),
-        "error": _number(trial.evidence.error),
-        "checks": checks,
+        "name": check.name,
+        "computed": _number(check.computed),
+        "relation": check.relation,
+        "closed": _number(check.closed),
+        "tolerance": check.tolerance,
+        "agrees": check.agrees,
     }
+
+
+def _trial(trial: Trial) -> dict[str, Any]:
+    found = trial.evidence
+    record: dict[str, Any] = {"verdict": str(trial.verdict), "expected": str(trial.expects)}
+    if isinstance(found, Evidence):
+        record |= {
+            "teacher": _number(found.teacher.computed),
+            "student": _number(found.student.computed),
+            "difference": _number(found.difference),
+            "error": _number(found.error),
+        }
+    return record | {"checks": [_check(check) for check in found.checks]}
 
 
 def _record(decision: Decision) -> dict[str, Any]:
     claim = decision.claim
-    return {
+    record: dict[str, Any] = {
         "claim": decision.name,
         "statement": claim.statement,
-        "metric": claim.metric,
-        "mechanism": claim.mechanism,
+        "source": claim.source,
+        "setting": claim.setting,
+    }
+    if isinstance(claim, Claim):
+        record |= {"metric": claim.metric, "mechanism": claim.mechanism}
+    return {
+        **record,
         **_trial(decision.trial),
         "as_expected": decision.as_expected,
         "control": {"change": claim.control.change, **_trial(decision.control)},

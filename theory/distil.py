@@ -7,7 +7,7 @@ corrupted again before it is compared, so its covariance there is $S + \hat\sigm
 
 from __future__ import annotations
 
-__all__ = ["OBJECTIVES", "distil", "levels", "objective", "truncated", "w2_squared"]
+__all__ = ["OBJECTIVES", "distil", "levels", "minimise", "objective", "truncated", "w2_squared"]
 
 import math
 from collections.abc import Callable
@@ -23,6 +23,7 @@ STARTS = 2  # saddles are strict, so one generic start would do; the second is f
 STEPS = 2000
 
 Divergence = Callable[[Tensor, Tensor], Tensor]
+Weight = Callable[[Tensor], Tensor]
 
 
 def _trace(a: Tensor) -> Tensor:
@@ -65,15 +66,29 @@ def levels() -> Tensor:
     return torch.logspace(math.log10(low), math.log10(high), NODES, dtype=torch.float64)
 
 
-def objective(name: str, s: Tensor, c: Tensor) -> Tensor:
-    r"""$\int D(S + \tau I, C + \tau I) d\tau$ over `LEVELS`, for covariances `s` and `c`, `(d, d)`."""
+def constant(tau: Tensor) -> Tensor:
+    """The weight 1 of every noise variance."""
+    return torch.ones_like(tau)
+
+
+def objective(name: str, s: Tensor, c: Tensor, weight: Weight = constant) -> Tensor:
+    r"""$\int w(\tau) D(S + \tau I, C + \tau I) d\tau$ over `LEVELS`, for covariances `(d, d)`."""
     tau = levels()
     noise = tau[:, None, None] * torch.eye(len(s), dtype=torch.float64)
-    return (tau * OBJECTIVES[name](s + noise, c + noise)).sum() / tau.sum()
+    w = tau * weight(tau)  # the first factor because levels are geometric
+    return (w * OBJECTIVES[name](s + noise, c + noise)).sum() / w.sum()
 
 
 def distil(
-    teacher: Gaussian, rank: int, name: str = "reverse KL", *, aware: float = 0.0, seed: int = 0
+    teacher: Gaussian,
+    rank: int,
+    name: str = "reverse KL",
+    *,
+    aware: float = 0.0,
+    seed: int = 0,
+    weight: Weight = constant,
+    through: Tensor | None = None,
+    start: Tensor | None = None,
 ) -> Gaussian:
     """The linear student of `teacher` that minimises an objective, over all factors `U`, `(d, rank)`.
 
@@ -83,26 +98,31 @@ def distil(
         name: One of `OBJECTIVES`.
         aware: The noise variance that is added to the student's output; 0 for an unaware student.
         seed: Of the starts.
+        weight: That of a noise variance.
+        through: The operator, `(m, d)`, by which the student's output is measured; None for the identity.
+        start: Where the minimisation begins, `(d, rank)`; None for the best of several generic starts.
     """
     rng = torch.Generator().manual_seed(seed)
-    d = teacher.dim
-    added = aware * torch.eye(d, dtype=torch.float64)
+    A = torch.eye(teacher.dim, dtype=torch.float64) if through is None else through
+    added = aware * torch.eye(teacher.dim, dtype=torch.float64)
 
     def loss(u: Tensor) -> Tensor:
-        return objective(name, u @ u.mT + added, teacher.cov)
+        return objective(name, A @ u @ u.mT @ A.mT + added, teacher.cov, weight)
 
-    starts = [torch.randn(d, rank, generator=rng, dtype=torch.float64) for _ in range(STARTS)]
-    ends = [_minimise(loss, start) for start in starts]
+    size = A.shape[1], rank
+    starts = [torch.randn(*size, generator=rng, dtype=torch.float64) for _ in range(STARTS)]
+    ends = [minimise(loss, u) for u in (starts if start is None else [start])]
     best = min(ends, key=lambda u: loss(u).item())
-    return Gaussian.from_factor(torch.zeros(d), best)
+    return Gaussian.from_factor(torch.zeros(A.shape[1]), best)
 
 
-def _minimise(loss: Callable[[Tensor], Tensor], start: Tensor) -> Tensor:
-    u = start.clone().requires_grad_()
+def minimise(loss: Callable[[Tensor], Tensor], start: Tensor, steps: int = STEPS) -> Tensor:
+    """The point that L-BFGS reaches from `start`."""
+    u = start.clone(memory_format=torch.contiguous_format).requires_grad_()
     solver = torch.optim.LBFGS(
         [u],
-        max_iter=STEPS,
-        max_eval=2 * STEPS,
+        max_iter=steps,
+        max_eval=2 * steps,
         tolerance_grad=1e-11,
         tolerance_change=0.0,
         history_size=50,

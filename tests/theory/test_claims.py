@@ -5,14 +5,25 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 import torch
 
 from dcdbench.analytic import Gaussian, kl_gaussian
-from theory import load_claims
+from theory import load_claims, proof
 from theory.__main__ import main
-from theory.claim import Check, Claim, Control, Evidence, Verdict, decide, verdict
+from theory.claim import (
+    Check,
+    Claim,
+    Control,
+    Equalities,
+    Evidence,
+    Identity,
+    Verdict,
+    decide,
+    verdict,
+)
 from theory.distil import OBJECTIVES, distil, levels, objective, truncated, w2_squared
 from theory.spectra import gaussian, w2_spectra
 
@@ -24,6 +35,8 @@ def test_claim_and_control_come_out_as_expected(name: str) -> None:
     decision = decide(name, CLAIMS[name])
     assert decision.as_expected
     assert decision.trial.verdict != decision.control.verdict
+    if isinstance(decision.claim, Identity):
+        return
     for trial in (decision.trial, decision.control):
         for check in trial.evidence.checks:
             assert check.agrees, check
@@ -32,9 +45,11 @@ def test_claim_and_control_come_out_as_expected(name: str) -> None:
 def test_claims_are_stated() -> None:
     assert {"low_rank_student", "noise_threshold", "aware_student", "misspecified_noise"} <= set(CLAIMS)
     assert {"full_capacity_tie", "truncated_teacher"} <= set(CLAIMS)
-    for claim in CLAIMS.values():
-        assert claim.statement.endswith(".") and claim.metric
-        assert claim.mechanism in ("family", "awareness", "sampler", "none")
+    for name, claim in CLAIMS.items():
+        assert claim.statement.endswith(".") and claim.source and proof(name).count("\n") >= 2
+        if isinstance(claim, Claim):
+            assert claim.metric
+            assert claim.mechanism in ("family", "awareness", "sampler", "optimisation", "none")
 
 
 def evidence(teacher: float, student: float, off: float = 0.0) -> Evidence:
@@ -62,6 +77,28 @@ def test_rule_of_decision(teacher: float, student: float, off: float, expected: 
 
 def test_a_failed_side_check_leaves_a_claim_undecided() -> None:
     assert verdict(replace(evidence(1.0, 0.5), others=(Check("threshold", 0.3, 1 / 3),))) == Verdict.UNDECIDED
+
+
+@pytest.mark.parametrize(
+    ("computed", "relation", "agrees"),
+    [
+        (1.0, "=", True),
+        (1.0 + 1e-5, "=", False),
+        (0.5, "<=", True),
+        (1.5, "<=", False),
+        (1.5, ">=", True),
+        (0.5, ">=", False),
+        (math.inf, ">=", True),
+        (math.inf, "=", False),
+        (math.nan, "<=", False),
+    ],
+)
+def test_relations_of_numbers(computed: float, relation: Literal["=", "<=", ">="], agrees: bool) -> None:
+    check = Check("n", computed, 1.0, relation=relation)
+    assert check.agrees is agrees
+    assert Check("n", 1.0 + 1e-5, 1.0, tolerance=1e-4).agrees
+    found = Verdict.HOLDS if agrees else Verdict.UNDECIDED if math.isnan(computed) else Verdict.FAILS
+    assert verdict(Equalities((Check("m", 1.0, 1.0), check))) == found
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
@@ -138,6 +175,38 @@ def test_command_line_prints_every_claim_and_fails_on_surprises(
     (record,) = json.loads(capsys.readouterr().out)
     assert record["verdict"] == "FAILS" and record["control"]["verdict"] == "HOLDS"
     assert main(["three"]) == 2 and "three" in capsys.readouterr().err
+
+
+def test_a_claim_is_shown_with_its_argument_and_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "umegaki", "best_rank"]) == 0
+    out = capsys.readouterr().out
+    for name in ("umegaki", "best_rank"):
+        assert proof(name) in out and CLAIMS[name].source in out
+    assert "rank 2" in out and "differs" in out and "student - teacher" in out
+    with pytest.raises(SystemExit) as stopped:
+        main(["show"])
+    assert stopped.value.code == 2
+
+
+def test_identities_are_printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def two(value: float) -> tuple[Check, ...]:
+        return Check("a", value, 1.0), Check("b", 0.0, 1.0, relation="<=")
+
+    same = Identity("s.", "who", lambda: two(1.0), Control("c", lambda: two(2.0)), setting="there")
+    for claim, code in (
+        (same, 0),
+        (replace(same, expects=Verdict.FAILS), 4),
+        (replace(same, evidence=lambda: two(3.0)), 4),
+        (replace(same, control=replace(same.control, evidence=lambda: two(1.0))), 4),
+    ):
+        monkeypatch.setattr("theory.__main__.load_claims", lambda claim=claim: {"one": claim})
+        assert main([]) == code
+        out = capsys.readouterr().out
+        assert ("expected" in out) == (code == 4)
+        assert "2 equations" in out and "who" in out and "there" in out
+    assert main(["--json"]) == 4
+    (record,) = json.loads(capsys.readouterr().out)
+    assert record["control"]["verdict"] == "HOLDS" and record["checks"][1]["relation"] == "<="
 
 
 def test_infinite_distances_are_valid_json(

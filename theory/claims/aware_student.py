@@ -7,7 +7,7 @@ $W_2^2 = \sum_{i>k} \lambda_i$.
 
 from __future__ import annotations
 
-from theory.claim import Check, Claim, Control, Evidence, Verdict
+from theory.claim import OURS, Check, Claim, Control, Evidence, Verdict
 from theory.distil import OBJECTIVES, distil, w2_squared
 from theory.spectra import gaussian, w2_spectra
 
@@ -43,4 +43,6 @@ CLAIM = Claim(
     evidence=lambda: evidence(aware=True),
     expects=Verdict.HOLDS,
     control=Control("an unaware student", lambda: evidence(aware=False), Verdict.FAILS),
+    source=OURS,
+    setting="d=4, sigma^2=0.5",
 )

@@ -1,11 +1,14 @@
 r"""No free lunch: an unaware student whose family holds the teacher's law equals its teacher.
 
-All four objectives vanish there and nowhere else, so that distillation as such changes nothing.
+If the teacher's scores are those of one law, at every noise level, and the student's family holds that law,
+all four objectives vanish there and nowhere else: distillation as such changes nothing. A gain needs a
+mechanism, and every claim names its own: a `family` that leaves the teacher's law out, `awareness` of the
+corruption, a teacher's `sampler` whose law is not that of its scores, or unfinished `optimisation`.
 """
 
 from __future__ import annotations
 
-from theory.claim import Check, Claim, Control, Evidence, Verdict
+from theory.claim import OURS, Check, Claim, Control, Evidence, Verdict
 from theory.distil import OBJECTIVES, distil, w2_squared
 from theory.spectra import gaussian, w2_spectra
 
@@ -39,4 +42,6 @@ CLAIM = Claim(
     evidence=lambda: evidence(len(SPECTRUM)),
     expects=Verdict.FAILS,
     control=Control("a rank that drops only variances below sigma^2/3", lambda: evidence(3), Verdict.HOLDS),
+    source=OURS,
+    setting="d=4, sigma^2=0.5",
 )

@@ -8,7 +8,7 @@ After Theorem 1 of https://arxiv.org/abs/2503.07578.
 
 from __future__ import annotations
 
-from theory.claim import Check, Claim, Control, Evidence, Verdict
+from theory.claim import DSD, Check, Claim, Control, Evidence, Verdict
 from theory.distil import OBJECTIVES, distil, w2_squared
 from theory.spectra import gaussian, w2_spectra
 
@@ -36,4 +36,6 @@ CLAIM = Claim(
     evidence=lambda: evidence(R),
     expects=Verdict.HOLDS,
     control=Control("a student of full rank", lambda: evidence(D), Verdict.FAILS),
+    source=DSD,
+    setting="d=6, r=2, sigma^2=0.5",
 )

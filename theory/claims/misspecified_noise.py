@@ -7,7 +7,7 @@ $\sqrt\lambda - \sqrt v > \sqrt{\lambda + \sigma^2} - \sqrt\lambda$.
 
 from __future__ import annotations
 
-from theory.claim import Check, Claim, Control, Evidence, Verdict
+from theory.claim import OURS, Check, Claim, Control, Evidence, Verdict
 from theory.distil import distil, w2_squared
 from theory.spectra import gaussian, w2_spectra
 
@@ -36,4 +36,6 @@ CLAIM = Claim(
     evidence=lambda: evidence(1.95),
     expects=Verdict.FAILS,
     control=Control("1.5 times the noise variance", lambda: evidence(1.5), Verdict.HOLDS),
+    source=OURS,
+    setting="d=3, sigma^2=0.5",
 )

@@ -8,7 +8,7 @@ the unaware student of rank r.
 
 from __future__ import annotations
 
-from theory.claim import Check, Claim, Control, Evidence, Verdict
+from theory.claim import OURS, Check, Claim, Control, Evidence, Verdict
 from theory.distil import distil, truncated, w2_squared
 from theory.spectra import gaussian, w2_spectra
 
@@ -41,4 +41,6 @@ CLAIM = Claim(
     evidence=lambda: evidence(tweedie=True),
     expects=Verdict.FAILS,
     control=Control("the sampler of y's law as the teacher", lambda: evidence(tweedie=False), Verdict.HOLDS),
+    source=OURS,
+    setting="d=6, r=2, sigma^2=0.5",
 )

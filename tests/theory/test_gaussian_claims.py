@@ -1,0 +1,192 @@
+"""What the claims about Gaussians compute with, and that they compute: known values, and limits."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from dcdbench.analytic import Gaussian, frechet
+from theory import levels
+from theory.claim import Check, Evidence
+from theory.claims import (
+    diagonal_blur,
+    early_stopping,
+    fixed_mask_sampler,
+    law_on_a_line,
+    null_space_frozen,
+    one_coordinate_masks,
+    probability_flow,
+    sid_diverges,
+    sid_repelling_point,
+    sliced_w2_disagrees,
+    spiked_covariance,
+    strict_saddles,
+    weights_that_help,
+)
+from theory.distil import OBJECTIVES, distil, minimise, objective, w2_squared
+from theory.generator import SAMPLES, TAU, velocity, whitened
+from theory.spectra import axes, gaussian, w2_gain, w2_spectra
+
+EYE = torch.eye(3, dtype=torch.float64)
+
+
+def numbers(checks: tuple[Check, ...]) -> dict[str, float]:
+    return {check.name: check.computed for check in checks}
+
+
+# Distillation
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_a_student_through_an_operator_matches_measurements_alone(name: str) -> None:
+    clean = gaussian([1.5, 1.0, 0.6])
+    A = torch.tensor([[1.0, 0.3, 0.0], [0.0, 0.5, -1.0]], dtype=torch.float64)
+    measured = clean.affine(A, sigma=0.5)
+    student = distil(measured, 3, name, through=A, aware=0.25, start=EYE)
+    assert w2_squared(student.affine(A), clean.affine(A)) < 1e-6 < w2_squared(student, clean)
+
+
+def test_a_weight_leaves_levels_out() -> None:
+    s, c = gaussian([1.0, 0.2, 0.1], seed=1).cov, gaussian([2.0, 1.0, 0.5]).cov
+    one = objective("reverse KL", s, c, lambda tau: (tau > 15).double())
+    last = OBJECTIVES["reverse KL"]((s + 20 * EYE)[None], (c + 20 * EYE)[None])[0]
+    torch.testing.assert_close(one, last)
+    assert objective("reverse KL", s, c) > one
+
+
+def test_minimisation_starts_where_it_is_told() -> None:
+    def two_wells(u: torch.Tensor) -> torch.Tensor:
+        return (u.square() - 1).square().sum()
+
+    for start in (0.5, -0.5):
+        end = minimise(two_wells, torch.tensor([start], dtype=torch.float64))
+        assert float(end) == pytest.approx(math.copysign(1, start))
+
+
+def test_axes_are_orthonormal_and_gains_vanish_at_a_third() -> None:
+    torch.testing.assert_close(axes(3).T @ axes(3), EYE)
+    assert w2_gain(0.3, 0.9) == pytest.approx(0, abs=1e-12)
+    assert w2_gain(0.29, 0.9) > 0 > w2_gain(0.31, 0.9)
+    gained = w2_spectra([1.5], [0.7]) - w2_spectra([0.0], [0.7])
+    assert w2_gain(0.7, 0.8) == pytest.approx(gained)
+
+
+# Known values
+
+
+def test_sliced_w2_and_w2_of_the_tail() -> None:
+    for slices, teacher, student in ((False, 4.044, 5.010), (True, 3.079, 0.418)):
+        found = sliced_w2_disagrees.evidence(slices)
+        assert found.teacher.closed == pytest.approx(teacher, abs=2e-3)
+        assert found.student.closed == pytest.approx(student, abs=2e-3)
+
+
+def test_greatest_bound_of_the_blur() -> None:
+    assert diagonal_blur.bound(diagonal_blur.PEAK) == pytest.approx(0.202677, abs=1e-6)
+
+
+def test_uncorrelated_student_of_one_coordinate_masks() -> None:
+    found = numbers(one_coordinate_masks.evidence(1))
+    assert found["W2^2 without correlations"] == pytest.approx(0.6107, abs=1e-4)
+    assert found["loss without correlations"] == 0
+    assert numbers(one_coordinate_masks.evidence(2))["loss without correlations"] > 0.1
+
+
+def test_fixed_mask_completions() -> None:
+    """At correlation 0.8 the mixture over four masks is off by 0.088935."""
+    sigma = torch.tensor([[1.0, 0.8], [0.8, 1.0]], dtype=torch.float64)
+    old, fixed_mask_sampler.SIGMA_X = fixed_mask_sampler.SIGMA_X, sigma
+    try:
+        flow = torch.stack([fixed_mask_sampler.sampled(m) for m in fixed_mask_sampler.ALL]).mean(0)
+        gains = [fixed_mask_sampler.completion(m, 0.0) for m in fixed_mask_sampler.ALL]
+    finally:
+        fixed_mask_sampler.SIGMA_X = old
+    exact = torch.stack([gain @ sigma @ gain.mT for gain in gains]).mean(0)
+    clean = Gaussian(torch.zeros(2), sigma)
+    assert frechet(Gaussian(torch.zeros(2), exact), clean) == pytest.approx(0.088935, abs=1e-6)
+    assert frechet(Gaussian(torch.zeros(2), flow), clean) == pytest.approx(0.088935, abs=1e-3)
+
+
+def test_bound_of_laws_on_a_line() -> None:
+    teacher = law_on_a_line.measured(law_on_a_line.WHITE)
+    found = [law_on_a_line.Line(teacher, angle).least(fisher=False) for angle in (0.0, 0.1)]
+    assert found[0] == pytest.approx(0.2692, abs=1e-4) and found[1] > found[0] + 1e-3
+
+
+def test_threshold_of_spikes() -> None:
+    """1/3 with infinitely many samples; it grows with `d/n`."""
+    found = [spiked_covariance.root(gamma) for gamma in (0.0, 0.1, 0.5, 1.0)]
+    assert found[0] == pytest.approx(1 / 3) and found == sorted(found)
+
+
+# Levels
+
+
+def test_the_flow_of_a_law_samples_it() -> None:
+    for c in (0.3, 2.0):
+        teacher: levels.Variance = lambda tau, c=c: np.full_like(tau, c)  # noqa: E731
+        assert levels.flow(teacher) == pytest.approx(c, rel=1e-6)
+        assert levels.student(teacher, np.ones_like) == pytest.approx(c, rel=1e-9)
+
+
+def test_the_flow_differs_from_the_law_where_scores_are_wrong() -> None:
+    for teacher in probability_flow.TEACHERS.values():
+        assert abs(levels.flow(teacher) - 1) > 0.02
+    assert levels.flow(weights_that_help.variance) == pytest.approx(weights_that_help.sampled(), rel=1e-6)
+
+
+# SiD
+
+
+def test_samples_of_the_generator_are_exact() -> None:
+    both = torch.cat(whitened(2, 3), 1)
+    eye = torch.eye(5, dtype=torch.float64)
+    torch.testing.assert_close(both.T @ both / SAMPLES, eye, rtol=0, atol=1e-12)
+    torch.testing.assert_close(both.mean(0), torch.zeros(5, dtype=torch.float64), rtol=0, atol=1e-12)
+
+
+def test_sid_rests_at_the_teacher_and_nowhere_near() -> None:
+    root = torch.linalg.cholesky(gaussian([2.0, 0.9, 0.4]).cov)
+    assert (
+        velocity(1.2, root, root @ root.T).norm()
+        < 1e-9
+        < 1e-3
+        < velocity(1.2, 1.1 * root, root @ root.T).norm()
+    )
+
+
+def test_sid_turns_at_six_times_the_teacher() -> None:
+    c = sid_repelling_point.C
+    assert sid_repelling_point.turn(1.2) == pytest.approx(6 * c + 5 * TAU)
+    assert sid_repelling_point.turn(0.9) == math.inf
+    assert sid_diverges.end(3.0, 1.2) == pytest.approx(c, rel=1e-3)
+
+
+# Descent
+
+
+def test_null_space_is_kept_by_descent_alone() -> None:
+    kept, moved = (
+        numbers(null_space_frozen.evidence(make))["change in the null space"]
+        for make in (null_space_frozen.descent, null_space_frozen.adam)
+    )
+    assert kept < 1e-12 < 1e-2 < moved
+
+
+def test_early_stopping_is_u_shaped() -> None:
+    along = [w2_spectra(v, early_stopping.CLEAN) for v in early_stopping.path()]
+    best = along.index(min(along))
+    assert 0 < best < len(along) - 1
+    assert along[0] > along[-1] > along[best]
+    found: Evidence = early_stopping.evidence(finished=False)
+    assert found.student.computed == along[best]
+
+
+def test_only_the_leading_directions_are_no_saddle() -> None:
+    checks = strict_saddles.evidence(strict_saddles.SPECTRUM)
+    assert len(checks) == 12 and sum(c.relation == ">=" for c in checks) == 1
+    slope, bend = strict_saddles.curvature(strict_saddles.SPECTRUM, (0, 2))
+    assert slope < 1e-12 and bend < -0.01

@@ -1,0 +1,112 @@
+r"""Finitely many samples: variances of y are seen too large, and along the wrong axes.
+
+In the limit $d/n \to \gamma$ a spike $\lambda > \sigma^2 \sqrt\gamma$ of the clean covariance appears with
+$\hat c = (\lambda + \sigma^2)(1 + \gamma\sigma^2/\lambda)$, and its axis with
+$\cos^2 = (1 - \gamma\sigma^4/\lambda^2)/(1 + \gamma\sigma^2/\lambda)$ (Paul, 2007; Benaych-Georges and
+Nadakuditi, https://arxiv.org/abs/0910.2120). A student that keeps it has, per spike,
+$W_2^2 = \hat v + \lambda - 2\sqrt{\lambda \hat v \cos^2}$, with $\hat v = \hat c$ if unaware and
+$\hat c - \sigma^2$ if aware. The unaware one should keep it where $x = \lambda/\sigma^2$ exceeds the
+largest root of $(x + 1)(x + \gamma)^2 = 4x(x^2 - \gamma)$, which is 1/3 at $\gamma = 0$ and grows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from theory.claim import OURS, Check, Control, Identity
+
+D, N, NOISE = 200, 400, 1.0
+SPIKES = (8.0, 2.0)  # far apart, so that their axes hardly mix at this n
+DRAWS = 24
+ERRORS = 5.0  # how many standard errors a mean of draws may be off
+
+
+@dataclass(frozen=True)
+class Spike:
+    """What is seen of a spike, one number each or one for each draw."""
+
+    clean: float
+    seen: Any
+    cos2: Any
+
+    def w2_squared(self, less: float) -> Any:
+        """Of a student that keeps it, with the variance that is seen but for `less`."""
+        variance = self.seen - less
+        return variance + self.clean - 2 * np.sqrt(self.clean * variance * self.cos2)
+
+
+def limit(clean: float, gamma: float) -> Spike:
+    """The limit of theory."""
+    x = clean / NOISE
+    return Spike(clean, NOISE * (x + 1) * (1 + gamma / x), (1 - gamma / x**2) / (1 + gamma / x))
+
+
+def simulated() -> list[Spike]:
+    """Draws of n samples in d dimensions."""
+    rng, found = np.random.default_rng(0), []
+    scale = np.sqrt(np.r_[SPIKES, np.zeros(D - len(SPIKES))] + NOISE)
+    for _ in range(DRAWS):
+        y = rng.standard_normal((N, D)) * scale
+        values, vectors = np.linalg.eigh(y.T @ y / N)
+        found.append([(values[-1 - i], vectors[i, -1 - i] ** 2) for i in range(len(SPIKES))])
+    draws = np.array(found)  # (draw, spike, variance or cos^2)
+    return [Spike(c, draws[:, i, 0], draws[:, i, 1]) for i, c in enumerate(SPIKES)]
+
+
+def keep(gamma: float) -> float:
+    """The ratio above which keeping a spike is better than dropping it, by the distances."""
+    from scipy.optimize import brentq
+
+    def loss(x: float) -> float:
+        spike = limit(x * NOISE, gamma)
+        return float(spike.w2_squared(0.0)) - spike.clean
+
+    return float(brentq(loss, sqrt(gamma) + 1e-9, 10.0, xtol=1e-12))
+
+
+def root(gamma: float) -> float:
+    """The same from the cubic."""
+    roots = np.roots(np.polysub(np.polymul([1, 1], [1, 2 * gamma, gamma**2]), [4, 0, -4 * gamma, 0]))
+    return float(max(r.real for r in roots if abs(r.imag) < 1e-9))
+
+
+NUMBERS: dict[str, Callable[[Spike], Any]] = {
+    "variance": lambda spike: spike.seen,
+    "cos^2": lambda spike: spike.cos2,
+    "W2^2, unaware": lambda spike: spike.w2_squared(0.0),
+    "W2^2, aware": lambda spike: spike.w2_squared(NOISE),
+    "W2^2, best": lambda spike: spike.w2_squared(spike.seen - spike.clean * spike.cos2),
+}
+
+
+def check(name: str, draws: NDArray[np.float64], closed: float) -> Check:
+    """A mean of draws, which may be off by some standard errors."""
+    error = float(draws.std(ddof=1)) / sqrt(len(draws))
+    return Check(name, float(draws.mean()), closed, ERRORS * error / max(1.0, abs(closed)))
+
+
+def evidence(gamma: float) -> tuple[Check, ...]:
+    """A simulation against the limit for a ratio `d/n`, and the threshold."""
+    means = [
+        check(f"spike {spike.clean:g}: {name}", number(spike), float(number(limit(spike.clean, gamma))))
+        for spike in simulated()
+        for name, number in NUMBERS.items()
+    ]
+    grown = Check("threshold, gamma=0.8", keep(0.8), 1 / 3, 0.0, ">=")
+    return *means, Check("threshold", keep(gamma), root(gamma)), grown
+
+
+CLAIM = Identity(
+    statement="In high dimension a spike of variance lambda is seen with variance "
+    "(lambda + sigma^2)(1 + gamma sigma^2/lambda), gamma = d/n, and at an angle.",
+    source=OURS,
+    evidence=lambda: evidence(D / N),
+    control=Control("the limit of many samples, gamma = 0", lambda: evidence(0.0)),
+    setting="d=200, n=400, spikes 8 and 2, sigma^2=1",
+)
