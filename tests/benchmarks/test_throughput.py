@@ -21,7 +21,7 @@ from dcdbench.harness.suitefile import load_suite
 from dcdbench.networks.mlp import MLP
 from dcdbench.objectives.ambient_tweedie import AmbientTweedie
 from dcdbench.operators.identity import Identity
-from dcdbench.phases import Teach
+from dcdbench.phases.teach import Teach
 from dcdbench.problem import Corruption, Problem
 from dcdbench.streams import Stream
 
