@@ -21,6 +21,7 @@ __all__ = [
     "Operator",
     "OperatorLaw",
     "Phase",
+    "Restorer",
     "Sampler",
     "Samples",
     "Setting",
@@ -340,6 +341,15 @@ class Metric(Protocol):
         ...
 
 
+@runtime_checkable
+class Restorer(Protocol):
+    """From measurements to signals, with the help of what has been learned so far. Frozen."""
+
+    def restore(self, denoiser: Any, problem: Problem, stream: Stream) -> Tensor:
+        """One signal per training measurement, `(n, *signal)`; `denoiser` is the last phase's."""
+        ...
+
+
 @dataclass(frozen=True)
 class Setting:
     """What a task gives to every method alike: the corruption, the architecture and the budgets."""
@@ -390,7 +400,11 @@ class Phase(Protocol):
         ...
 
     def result(self, state: Any) -> Any:
-        """The network that the training is for."""
+        """The network that the training is for: a module with a method `form`, which `empty` takes."""
+        ...
+
+    def empty(self, shape: tuple[int, ...], form: dict[str, float]) -> Any:
+        """A network like the result for signals of `shape`, for weights that were stored."""
         ...
 
     def preview(self, sigma_y: float) -> Sampler:

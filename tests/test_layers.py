@@ -20,7 +20,7 @@ LAYERS = (
     ("problem", "protocols"),  # the nouns
     ("analytic", "diffusion", "linalg"),  # pure mathematics
     FAMILIES,  # siblings: each imports itself and what is below
-    ("phases", "samplers", "training"),
+    ("phases", "restorers", "samplers", "training"),
     ("methods",),
     ("harness",),
     ("commands",),

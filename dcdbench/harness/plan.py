@@ -162,14 +162,15 @@ class _CellBuilder:
 
     def train(self, phases: tuple[Any, ...]) -> Iterator[str]:
         """One stage per phase, each on top of the one before."""
-        before: dict[str, str] = {}
+        trained: dict[str, str] = {}
+        before = None
         for phase in phases:
-            parents = self.parents("measurement", **before)
+            parents = self.parents("measurement", **trained)
             if phase.needs_clean:
                 parents |= self.parents("data")
-            spec = self.seen() | {"phase": phase, "checkpoints": CHECKPOINTS}
+            spec = self.seen() | {"phase": phase, "before": before, "checkpoints": CHECKPOINTS}
             key = self.stage(phase.kind, "training", parents, False, **spec)
-            before = {"trained": key}
+            trained, before = {"trained": key}, phase
             yield key
 
     def corruption(self) -> dict[str, Any]:

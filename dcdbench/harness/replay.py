@@ -124,7 +124,7 @@ def _run(store: Store, record: Record, device: str, scratch: Path) -> Run:
     parents = {role: parent(store, key) for role, key in identity["parents"].items()}
     stream = Stream(identity["seed"]) / identity["kind"]
     context = Context(stream, device, scratch, parents, lambda fraction, text: None)
-    run = Run(context, spec["phase"], spec["corruption"], spec["shape"], spec["checkpoints"])
+    run = Run(context, spec["phase"], spec["before"], spec["corruption"], spec["shape"], spec["checkpoints"])
     run.state.load(store.tensors(record.key, "before"))
     return run
 

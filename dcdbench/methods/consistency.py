@@ -17,7 +17,7 @@ from dcdbench.phases.consistency import Consistency
 from dcdbench.phases.teach import Teach
 from dcdbench.problem import Corruption
 from dcdbench.protocols import Objective, Setting
-from dcdbench.samplers import Heun
+from dcdbench.samplers.heun import Heun
 
 
 @register("consistency")

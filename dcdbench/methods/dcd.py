@@ -20,7 +20,7 @@ from dcdbench.phases.distil import Distil
 from dcdbench.phases.teach import Teach
 from dcdbench.problem import Corruption
 from dcdbench.protocols import Distiller, Objective, Setting
-from dcdbench.samplers import Latent, OneStep
+from dcdbench.samplers.one_step import Latent, OneStep
 
 
 @register("dcd")

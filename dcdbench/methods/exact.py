@@ -16,7 +16,7 @@ from dcdbench.methods.teacher import Teacher
 from dcdbench.phases.distil_exact import exact_denoiser
 from dcdbench.problem import Corruption, Problem
 from dcdbench.protocols import DataSource, Denoiser, Objective, Phase, Samples, Setting
-from dcdbench.samplers import Heun
+from dcdbench.samplers.heun import Heun
 
 
 @dataclass(frozen=True)

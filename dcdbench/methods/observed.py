@@ -11,7 +11,7 @@ from dcdbench.methods import register
 from dcdbench.methods.ideal import denoising
 from dcdbench.problem import Corruption
 from dcdbench.protocols import Phase, Setting
-from dcdbench.samplers import Observed
+from dcdbench.samplers.observed import Observed
 
 
 @register("observed")

@@ -15,7 +15,7 @@ from dcdbench.objectives.standard import Standard
 from dcdbench.phases.teach import Teach
 from dcdbench.problem import Corruption
 from dcdbench.protocols import Left, Setting
-from dcdbench.samplers import Heun
+from dcdbench.samplers.heun import Heun
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from dcdbench.methods.ideal import PosteriorMean, denoising, teaches
 from dcdbench.phases.teach import Teach
 from dcdbench.problem import Corruption
 from dcdbench.protocols import Objective, Sampler, Setting
-from dcdbench.samplers import Heun, Restored
+from dcdbench.samplers.heun import Heun
+from dcdbench.samplers.restored import Restored
 
 
 @register("teacher")

@@ -16,11 +16,11 @@ from torch import Tensor
 
 from dcdbench.batch import expand, mean_per_sample
 from dcdbench.networks.edm import Preconditioned
-from dcdbench.phases.start import batch_of, checked, completing
+from dcdbench.phases.start import batch_of, checked, completing, stored
 from dcdbench.phases.teach import EXPLODED
 from dcdbench.problem import Corruption, Problem
 from dcdbench.protocols import Denoiser, Network, Objective, View
-from dcdbench.samplers import Heun
+from dcdbench.samplers.heun import Heun
 from dcdbench.streams import Stream
 from dcdbench.training import State, adam, average, clip, copy_of, learning_rate
 
@@ -111,6 +111,10 @@ class Consistency:
     def result(self, state: State) -> Preconditioned:
         """What the training is for: the averaged student."""
         return state.averages["student"]
+
+    def empty(self, shape: tuple[int, ...], form: dict[str, float]) -> Preconditioned:
+        """A denoiser for weights that were stored."""
+        return stored(self.network, shape, form)
 
     def preview(self, sigma_y: float) -> Heun:
         """The sampler by which checkpoints are compared: that of the teacher, cut down to its first level."""

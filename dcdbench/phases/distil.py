@@ -15,14 +15,14 @@ from dcdbench.networks.discriminator import Discriminator
 from dcdbench.networks.edm import Preconditioned
 from dcdbench.operators.identity import Identity
 from dcdbench.phases.discriminate import discriminate
-from dcdbench.phases.start import checked, denoiser_for
+from dcdbench.phases.start import checked, denoiser_for, stored
 from dcdbench.phases.survey import survey
 from dcdbench.phases.teach import EXPLODED
 from dcdbench.problem import Corruption, Fake, Problem
 from dcdbench.protocols import Denoiser, Distiller, Judges, Network, Objective
-from dcdbench.samplers import Latent, OneStep, generate
+from dcdbench.samplers.one_step import Latent, OneStep, generate
 from dcdbench.streams import Stream
-from dcdbench.training import State, adam, average, clip, copy_of, learning_rate
+from dcdbench.training import State, adam, average, clip, copy_of, learning_rate, usual_norm
 
 TOO_WIDE = 10.0  # fakes whose root mean square is this many times that of the measurements
 SURVEYS = 100  # of critic and student, however long the training
@@ -50,6 +50,7 @@ class Distil:
         noise: Whether the generator's step adds measurement noise to the fakes.
         halflife_kimg: That of the running average of the generator, which is the result.
         clip: The largest norm of the gradients.
+        surge: The largest norm of a network's gradient, in units of its usual one so far.
         critic: The critic's loss, where it is not the teacher's.
         operator: Whether fakes are corrupted at all.
     """
@@ -70,6 +71,7 @@ class Distil:
     noise: bool = False
     halflife_kimg: float = 50.0
     clip: float = 1.0
+    surge: float = 1.5
     critic: Objective | None = None
     operator: bool = True
 
@@ -156,7 +158,8 @@ class Distil:
         optimizer.zero_grad()
         loss.backward()
         what = f"the norm of the {name}'s gradient"
-        norm = checked(clip(state.trained[name], self.clip), math.inf, what, stream)
+        most = min(self.clip, self.surge * usual_norm(optimizer))
+        norm = checked(clip(state.trained[name], most), math.inf, what, stream)
         optimizer.step()
         return norm
 
@@ -187,6 +190,10 @@ class Distil:
     def result(self, state: State) -> Preconditioned:
         """What the training is for: the averaged generator."""
         return state.averages["generator"]
+
+    def empty(self, shape: tuple[int, ...], form: dict[str, float]) -> Preconditioned:
+        """A denoiser for weights that were stored."""
+        return stored(self.network, shape, form)
 
     def preview(self, sigma_y: float) -> OneStep:
         """The sampler by which checkpoints are compared."""

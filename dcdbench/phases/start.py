@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["batch_of", "checked", "completing", "denoiser_for", "on_clean", "rebuild"]
+__all__ = ["batch_of", "checked", "completing", "denoiser_for", "on_clean", "stored"]
 
 import math
 from dataclasses import replace
@@ -13,7 +13,7 @@ from torch import Tensor
 from dcdbench.networks.edm import Preconditioned, shown
 from dcdbench.operators.identity import Identity
 from dcdbench.problem import Corruption, Measurement, Problem
-from dcdbench.protocols import Network, Objective, Phase
+from dcdbench.protocols import Network, Objective
 from dcdbench.streams import Stream
 from dcdbench.training import Diverged
 
@@ -34,14 +34,11 @@ def completing(objective: Objective, corruption: Corruption, shape: tuple[int, .
     return Corruption(Identity(), corruption.sigma_y if left == "noise" else 0.0)
 
 
-def rebuild(
-    phase: Phase, shape: tuple[int, ...], form: dict[str, float], weights: dict[str, Tensor]
-) -> Preconditioned:
-    """The network that a phase trained, from its `form` and its weights."""
-    net = phase.network.build(shape, int(form["condition_channels"]), Stream(0).rng())
-    made = Preconditioned(net, form["location"], form["sigma_data"], int(form["condition_channels"]))
-    made.load_state_dict(weights)
-    return made.requires_grad_(False)
+def stored(network: Network, shape: tuple[int, ...], form: dict[str, float]) -> Preconditioned:
+    """A denoiser of this form, for weights that were stored; its own are of no use."""
+    channels = int(form["condition_channels"])
+    net = network.build(shape, channels, Stream(0).rng())
+    return Preconditioned(net, form["location"], form["sigma_data"], channels)
 
 
 def batch_of(m: Measurement, size: int, rng: torch.Generator) -> Measurement:

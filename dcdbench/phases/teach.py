@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from dcdbench.networks.edm import Preconditioned
-from dcdbench.phases.start import batch_of, checked, completing, denoiser_for
+from dcdbench.phases.start import batch_of, checked, completing, denoiser_for, stored
 from dcdbench.problem import Corruption, Problem
 from dcdbench.protocols import Denoiser, Network, Objective
-from dcdbench.samplers import Heun
+from dcdbench.samplers.heun import Heun
 from dcdbench.streams import Stream
 from dcdbench.training import State, adam, average, clip, copy_of, learning_rate
 
@@ -75,6 +75,10 @@ class Teach:
     def result(self, state: State) -> Preconditioned:
         """What the training is for: the averaged denoiser."""
         return state.averages["denoiser"]
+
+    def empty(self, shape: tuple[int, ...], form: dict[str, float]) -> Preconditioned:
+        """A denoiser for weights that were stored."""
+        return stored(self.network, shape, form)
 
     def preview(self, sigma_y: float) -> Heun:
         """The sampler by which checkpoints are compared."""

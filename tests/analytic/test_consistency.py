@@ -30,7 +30,7 @@ from dcdbench.phases.consistency import Consistency, distance, heun_step, jump
 from dcdbench.phases.start import denoiser_for
 from dcdbench.problem import Corruption, Problem
 from dcdbench.protocols import Denoiser, Objective, Operator, Setting, View
-from dcdbench.samplers import Heun
+from dcdbench.samplers.heun import Heun
 from dcdbench.streams import Stream
 from dcdbench.training import Diverged, train
 

@@ -19,7 +19,10 @@ from dcdbench.operators.inpainting import Inpainting, Mask
 from dcdbench.operators.matrix import Matrix
 from dcdbench.problem import Corruption, Problem
 from dcdbench.protocols import Operator
-from dcdbench.samplers import Heun, Observed, OneStep, Restored, generate
+from dcdbench.samplers.heun import Heun
+from dcdbench.samplers.observed import Observed
+from dcdbench.samplers.one_step import OneStep, generate
+from dcdbench.samplers.restored import Restored
 
 LAW = Gaussian(torch.zeros(2), torch.tensor([[1.0, 0.3], [0.3, 0.4]]))
 SIGMA_Y = 0.5

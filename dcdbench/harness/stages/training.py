@@ -12,6 +12,7 @@ __all__ = ["load", "run"]
 import math
 import time
 from copy import deepcopy
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,8 +23,7 @@ from dcdbench.harness.stages import data as data_stage
 from dcdbench.harness.stages import measurement
 from dcdbench.harness.stages.journal import Journal
 from dcdbench.metrics.measurement import measurement_distance
-from dcdbench.networks.edm import Preconditioned
-from dcdbench.phases.start import on_clean, rebuild
+from dcdbench.phases.start import on_clean
 from dcdbench.problem import Corruption, Problem
 from dcdbench.protocols import Phase
 from dcdbench.training import Diverged, State, train
@@ -34,19 +34,24 @@ SAVE_SECONDS = 15.0  # unfinished work is saved this often; it does not change a
 def run(
     context: Context,
     phase: Phase,
+    before: Phase | None,
     corruption: Corruption,
     shape: tuple[int, ...],
     checkpoints: int,
     device: str,
 ) -> Outcome:
-    """Trains, evaluates `checkpoints` candidates along the way, and keeps the best."""
-    return Run(context, phase, corruption, shape, checkpoints).outcome()
+    """Trains, evaluates `checkpoints` candidates along the way, and keeps the best.
+
+    The phase starts from what the one `before` it chose.
+    """
+    return Run(context, phase, before, corruption, shape, checkpoints).outcome()
 
 
-def load(parent: Parent, phase: Phase) -> Preconditioned:
-    """The network that the stage chose, on the CPU; all phases of a method share an architecture."""
-    result = parent.result
-    return rebuild(phase, tuple(result["shape"]), result["form"], parent.tensors("weights"))
+def load(parent: Parent, phase: Phase) -> Any:
+    """The network that the stage, which ran `phase`, chose: on the CPU, without gradients."""
+    net = phase.empty(tuple(parent.result["shape"]), parent.result["form"])
+    net.load_state_dict(parent.tensors("weights"))
+    return net.requires_grad_(False)
 
 
 class Run:
@@ -56,13 +61,16 @@ class Run:
         self,
         context: Context,
         phase: Phase,
+        before: Phase | None,
         corruption: Corruption,
         shape: tuple[int, ...],
         checkpoints: int,
     ) -> None:
         self.context, self.phase = context, phase
         self.problem = self._problem(corruption, shape).to(context.device)
-        self.state: State = phase.init(self.problem, self._parent(), context.stream / "init")
+        with FlopCounterMode(display=False) as counter:
+            self.state: State = phase.init(self.problem, self._parent(before), context.stream / "init")
+        self.start_flops = int(counter.get_total_flops())
         self.total = max(1, math.ceil(1000 * phase.kimg / phase.batch))
         self.marks = [max(1, round(self.total * (k + 1) / checkpoints)) for k in range(checkpoints)]
         self.saved = context.scratch / "state.safetensors"
@@ -75,11 +83,10 @@ class Run:
             return on_clean(problem, data_stage.load(self.context.parents["data"]).train)
         return problem
 
-    def _parent(self) -> Preconditioned | None:
-        parent = self.context.parents.get("trained")
-        if parent is None:
+    def _parent(self, before: Phase | None) -> Any:
+        if before is None:
             return None
-        return load(parent, self.phase).to(self.context.device)
+        return load(self.context.parents["trained"], before).to(self.context.device)
 
     def outcome(self) -> Outcome:
         """Trains to the end of the budget, or until it diverges."""
@@ -118,6 +125,9 @@ class Run:
             self.phase.step(deepcopy(self.state), self.problem, self.context.stream / "flops")
         return int(counter.get_total_flops())
 
+    def _spent(self) -> int:
+        return self.start_flops + self.state.step * (self.journal.flops or 0)
+
     def _evaluate(self) -> None:
         """Samples the candidate at this step and compares it, corrupted, with held-out measurements."""
         net = self.phase.result(self.state)
@@ -147,7 +157,7 @@ class Run:
             "form": net.form(),
             "parameters": sum(p.numel() for p in net.parameters()),
             "steps": self.state.step,
-            "flops": self.state.step * (self.journal.flops or 0),
+            "flops": self._spent(),
         }
         if self.journal.best is None:
             return self._diverged(
@@ -162,7 +172,7 @@ class Run:
             "address": end.address,
             "step": self.state.step,
             "replay_from": self.before["counters"].tolist()[0],
-            "flops": self.state.step * (self.journal.flops or 0),
+            "flops": self._spent(),
         }
         return Outcome(result, {"before": self.before, "candidates": self.journal.samples}, status="diverged")
 

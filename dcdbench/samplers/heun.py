@@ -1,8 +1,8 @@
-"""From what a method has learned to signals: the diffusion's sampler, one step, or no model at all."""
+"""The sampler of diffusion models: EDM's, deterministic."""
 
 from __future__ import annotations
 
-__all__ = ["Heun", "Latent", "Observed", "OneStep", "Restored", "generate"]
+__all__ = ["Counted", "Heun"]
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,9 +12,7 @@ from torch import Tensor
 
 from dcdbench.diffusion import heun, karras_levels
 from dcdbench.problem import Problem
-from dcdbench.protocols import Denoiser, Objective, Operator, Sampler, Samples, View
-
-Latent = Literal["seen", "full"]
+from dcdbench.protocols import Denoiser, Objective, Operator, Samples, View
 
 
 @dataclass(frozen=True)
@@ -67,77 +65,6 @@ class Heun:
         return noise if A is None else A.restrict(noise)
 
 
-@dataclass(frozen=True)
-class OneStep:
-    """One call of a generator that has a denoiser's architecture, at the level `sigma_init`.
-
-    Args:
-        objective: That of the teacher, which says what the network is conditioned on.
-        sigma_init: The noise level of the input.
-        latent: Whether a network that is shown a draw of A sees its latents through it or in full.
-    """
-
-    objective: Objective
-    sigma_init: float
-    latent: Latent = "seen"
-
-    @torch.no_grad()
-    def sample(self, denoiser: Denoiser | None, problem: Problem, n: int, rng: torch.Generator) -> Samples:
-        """`n` signals, on the device of `rng`."""
-        assert denoiser is not None
-        x = generate(denoiser, self.objective, problem, n, self.sigma_init, self.latent, rng)
-        return Samples(x, 1)
-
-
-@dataclass(frozen=True)
-class Restored:
-    """Samples that are measurements, brought back to signals by the pseudo-inverse of fresh draws of A.
-
-    Args:
-        sampler: What gives the measurements.
-    """
-
-    sampler: Sampler
-
-    @torch.no_grad()
-    def sample(self, denoiser: Denoiser | None, problem: Problem, n: int, rng: torch.Generator) -> Samples:
-        """`n` signals, on the device of `rng`."""
-        drawn = self.sampler.sample(denoiser, problem, n, rng)
-        A = problem.corruption.operator.draw(problem.shape, n, rng)
-        return Samples(A.pinv(drawn.x), drawn.nfe)
-
-
-@dataclass(frozen=True)
-class Observed:
-    """No model: measurements of the training set, as they are or, where they are no signals, brought back."""
-
-    @torch.no_grad()
-    def sample(self, denoiser: Denoiser | None, problem: Problem, n: int, rng: torch.Generator) -> Samples:
-        """`n` signals, without replacement as long as there are enough."""
-        m = problem.train
-        order = torch.randperm(len(m), generator=rng, device=rng.device)
-        index = order.repeat(-(-n // len(m)))[:n]
-        chosen = m[index]
-        back = chosen.apart or problem.corruption.operator.masks
-        return Samples(chosen.A.back(chosen.y) if back else chosen.y, 0)
-
-
-def generate(
-    generator: Denoiser,
-    objective: Objective,
-    problem: Problem,
-    n: int,
-    sigma_init: float,
-    latent: Latent,
-    rng: torch.Generator,
-) -> Tensor:
-    r"""`G(z) = D(sigma_init z, sigma_init)`, `z ~ N(0, I)`, differentiable; `(n, *signal)`."""
-    A = objective.draw(problem.corruption, problem.shape, n, rng)
-    z = sigma_init * torch.randn(n, *problem.shape, generator=rng, device=rng.device)
-    sigma = torch.full((n,), sigma_init, device=rng.device)
-    return generator(z if A is None or latent == "full" else A.back(A(z)), sigma, A)
-
-
 class Counted:
     """A denoiser at one level for the whole batch, that counts its calls and keeps its last estimate."""
 
@@ -147,6 +74,7 @@ class Counted:
         self.denoiser, self.A, self.calls = denoiser, A, 0
 
     def __call__(self, x_t: Tensor, sigma: float) -> Tensor:
+        """The estimate of what is diffused."""
         self.calls += 1
         view = View(x_t, torch.full((len(x_t),), sigma, device=x_t.device), self.A)
         self.signal = view.signal(self.denoiser)

@@ -1,0 +1,1 @@
+"""From what a method has learned to signals: one file per sampler."""
