@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-__all__ = ["Diverged", "State", "adam", "average", "clip", "copy_of", "learning_rate", "train", "usual_norm"]
+__all__ = ["Diverged", "State", "adam", "average", "clip", "copy_of", "learning_rate", "train"]
 
-import math
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -105,21 +104,6 @@ def clip(net: nn.Module, norm: float) -> float:
     if before > norm:  # else the scale is 1, and a pass over all gradients is saved
         nn.utils.clip_grads_with_norm_(parameters, norm, total)
     return before
-
-
-def usual_norm(optimizer: torch.optim.Adam) -> float:
-    """The root mean square of the norms of past gradients, by Adam's second moments: at first infinite.
-
-    Adam without momentum scales a gradient that is `r` times the usual up to a step of
-    `1 / sqrt(1 - beta2)` times the usual: a wild batch is to be met before that.
-    """
-    slots = [optimizer.state[p] for group in optimizer.param_groups for p in group["params"]]
-    steps = max((float(slot["step"]) for slot in slots if slot), default=0.0)
-    if steps == 0:
-        return math.inf
-    beta2 = float(optimizer.param_groups[0]["betas"][1])
-    power = sum(float(slot["exp_avg_sq"].sum()) for slot in slots if slot)
-    return math.sqrt(power / (1 - beta2**steps))
 
 
 def learning_rate(

@@ -3,8 +3,9 @@ r"""Score identity distillation.
 Score identity Distillation (Zhou et al., 2024), https://arxiv.org/abs/2404.04057, in the
 form of denoisers: with `f` the teacher's estimate, `g` the critic's and `u` the fake signal,
 `(f - g)^T [(f - u) - alpha (f - g)]`, where gradients flow through both networks to `x_t`.
-`alpha = 1/2` is half the exact gradient of the Fisher divergence; for `alpha > 1` a generator
-that is too wide is pushed wider. With an adversarial term it is that of
+`alpha = 1/2` is half the exact gradient of the Fisher divergence. What draws a generator in that is too
+wide fades with its width at `alpha = 1`, so that a lagging critic cannot hold it, and for `alpha > 1` it
+is pushed wider. With an adversarial term it is that of
 Adversarial Score identity Distillation (Zhou et al., 2024), https://arxiv.org/abs/2410.14919.
 """
 
@@ -38,7 +39,7 @@ class SiD(Adversarial):
         alpha: The weight of the second term.
     """
 
-    alpha: float = 1.0
+    alpha: float = 0.75
 
     def __call__(self, judges: Judges, fake: Fake, rng: torch.Generator) -> Tensor:
         """The generator's loss per sample, `(B,)`."""

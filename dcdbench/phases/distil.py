@@ -22,7 +22,7 @@ from dcdbench.problem import Corruption, Fake, Problem
 from dcdbench.protocols import Denoiser, Distiller, Judges, Network, Objective
 from dcdbench.samplers.one_step import Latent, OneStep, generate
 from dcdbench.streams import Stream
-from dcdbench.training import State, adam, average, clip, copy_of, learning_rate, usual_norm
+from dcdbench.training import State, adam, average, clip, copy_of, learning_rate
 
 TOO_WIDE = 10.0  # fakes whose root mean square is this many times that of the measurements
 SURVEYS = 100  # of critic and student, however long the training
@@ -50,7 +50,6 @@ class Distil:
         noise: Whether the generator's step adds measurement noise to the fakes.
         halflife_kimg: That of the running average of the generator, which is the result.
         clip: The largest norm of the gradients.
-        surge: The largest norm of a network's gradient, in units of its usual one so far.
         critic: The critic's loss, where it is not the teacher's.
         operator: Whether fakes are corrupted at all.
     """
@@ -71,7 +70,6 @@ class Distil:
     noise: bool = False
     halflife_kimg: float = 50.0
     clip: float = 1.0
-    surge: float = 1.5
     critic: Objective | None = None
     operator: bool = True
 
@@ -158,8 +156,7 @@ class Distil:
         optimizer.zero_grad()
         loss.backward()
         what = f"the norm of the {name}'s gradient"
-        most = min(self.clip, self.surge * usual_norm(optimizer))
-        norm = checked(clip(state.trained[name], most), math.inf, what, stream)
+        norm = checked(clip(state.trained[name], self.clip), math.inf, what, stream)
         optimizer.step()
         return norm
 

@@ -34,7 +34,6 @@ class DistilExact(Distil):
         noise: Whether the generator's step adds measurement noise to the fakes.
         halflife_kimg: That of the running average of the generator, which is the result.
         clip: The largest norm of the gradients.
-        surge: The largest norm of a network's gradient, in units of its usual one so far.
         critic: The critic's loss, where it is not the teacher's.
         operator: Whether fakes are corrupted at all.
         source: The data, whose law is known.

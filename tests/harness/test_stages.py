@@ -51,8 +51,12 @@ TEACH = tiny.teach(kimg=0.32)  # ten steps
 DISTIL = tiny.distil(kimg=0.32, batch=32)
 ORACLE = replace(tiny.teach(Standard(), kimg=0.32), needs_clean=True)
 WILD = tiny.distil(tiny.Wide, alpha=1.2, kimg=25.6)
-BEFORE = {DISTIL: TEACH, WILD: TEACH}
 SEEN = {"corruption": tiny.NOISE}
+
+
+def before(phase: Teach | Distil) -> Teach | None:
+    """What a phase starts from."""
+    return TEACH if phase.kind == "student" else None
 
 
 class World:
@@ -84,7 +88,7 @@ class World:
         checkpoints: int = CHECKPOINTS,
     ) -> Outcome:
         spec = SEEN | {"shape": (tiny.D,), "checkpoints": checkpoints, "device": "cpu"}
-        return training.run(self.context(phase, tick, seed), phase, BEFORE.get(phase), **spec)
+        return training.run(self.context(phase, tick, seed), phase, before(phase), **spec)
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +177,7 @@ def test_a_finished_training_left_in_scratch_ends_at_once(world: World) -> None:
 def test_a_replay_from_the_start_has_the_same_bits(world: World) -> None:
     """The operations of a step are counted on a copy, which leaves the training as it is."""
     made = world.train(DISTIL, checkpoints=1)
-    run = training.Run(world.context(DISTIL), DISTIL, BEFORE.get(DISTIL), tiny.NOISE, (tiny.D,), 1)
+    run = training.Run(world.context(DISTIL), DISTIL, before(DISTIL), tiny.NOISE, (tiny.D,), 1)
     for _ in islice(steps(run), 10):
         pass
     assert made.result["steps"] == run.state.step == 10 and made.result["flops"] > 0
@@ -193,7 +197,7 @@ def test_the_best_candidate_by_its_own_account_is_kept(world: World) -> None:
         assert [point["nimg"] for point in curve] == sorted(point["nimg"] for point in curve)
         assert curve[-1]["nimg"] == 32 * made.result["steps"] == 320
         net = training.load(tiny.parent(made), phase)
-        run = training.Run(world.context(phase), phase, BEFORE.get(phase), tiny.NOISE, (tiny.D,), CHECKPOINTS)
+        run = training.Run(world.context(phase), phase, before(phase), tiny.NOISE, (tiny.D,), CHECKPOINTS)
         rng = (run.context.stream / "candidates").rng()
         x = phase.preview(tiny.SIGMA_Y).sample(net, run.problem, len(made.tensors["candidates"]["0"]), rng).x
         assert torch.equal(x, made.tensors["candidates"][str(chosen)])
@@ -268,7 +272,7 @@ def test_a_cut_between_points_loses_nothing_of_them(tmp_path: Path) -> None:
 
 def test_a_problem_has_no_field_for_clean_data(world: World) -> None:
     assert {f.name for f in fields(Problem)} == {"train", "val", "corruption", "shape"}
-    run = training.Run(world.context(DISTIL), DISTIL, BEFORE.get(DISTIL), tiny.NOISE, (tiny.D,), CHECKPOINTS)
+    run = training.Run(world.context(DISTIL), DISTIL, before(DISTIL), tiny.NOISE, (tiny.D,), CHECKPOINTS)
     clean = world.base["data"].tensors["splits"]
     for m in (run.problem.train, run.problem.val):
         for name in ("reference", "floor", "train", "val", "test"):
@@ -459,7 +463,7 @@ def test_a_divergence_is_a_result_that_can_be_replayed(world: World) -> None:
     result = made.result
     assert result["reason"] and result["address"].startswith(f"0/student/step/{result['step']}/")
     json.dumps(result, allow_nan=False)
-    run = training.Run(world.context(WILD), WILD, BEFORE.get(WILD), tiny.NOISE, (tiny.D,), CHECKPOINTS)
+    run = training.Run(world.context(WILD), WILD, before(WILD), tiny.NOISE, (tiny.D,), CHECKPOINTS)
     run.state.load(made.tensors["before"])
     assert run.state.step == result["replay_from"] <= result["step"]
     with pytest.raises(Diverged) as seen:
