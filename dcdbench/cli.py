@@ -27,6 +27,7 @@ VERBS = {
     "why": "Explain why a stage is, or is not, in the store.",
     "sample": "Draw samples from a trained method.",
     "gallery": "Draw a picture of the samples of all methods of a suite.",
+    "front": "Draw quality against cost, and which methods are on the front.",
     "replay": "Replay the step at which a training diverged.",
     "check": "Check the components of a plug-in file against their contracts.",
     "doctor": "Report on the environment, and on what is missing.",

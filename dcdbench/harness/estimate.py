@@ -86,7 +86,7 @@ def _try(stage: Stage) -> float:
     torch.set_num_threads(1)
     times: list[float] = []
     try:
-        state = phase.init(problem, _parent(phase, problem), stream)
+        state = phase.init(problem, _parent(spec["before"], problem), stream)
         for step in range(TRIAL_STEPS):
             start = time.perf_counter()
             phase.step(state, problem, stream / step)
@@ -98,7 +98,8 @@ def _try(stage: Stage) -> float:
     return OVERHEAD + min(times, default=0.0) * 1000 * phase.kimg / phase.batch
 
 
-def _parent(phase: Any, problem: Problem) -> Any:
+def _parent(before: Any, problem: Problem) -> Any:
+    """What the phase before would have made: its network, untrained."""
     from dcdbench.phases.start import denoiser_for
 
-    return denoiser_for(problem, phase.objective, phase.network, Stream(0))
+    return None if before is None else denoiser_for(problem, before.objective, before.network, Stream(0))

@@ -13,7 +13,7 @@ from dcdbench.networks.edm import Preconditioned
 from dcdbench.phases.start import on_clean
 from dcdbench.phases.teach import Teach
 from dcdbench.problem import Corruption, Problem
-from dcdbench.protocols import Network, Restorer, Sampler
+from dcdbench.protocols import Network, Objective, Restorer, Sampler
 from dcdbench.streams import Stream
 from dcdbench.training import State, adam, copy_of
 
@@ -46,6 +46,11 @@ class Relearn:
 
     kind: ClassVar[str] = "relearn"
     needs_clean: ClassVar[bool] = False
+
+    @property
+    def objective(self) -> Objective:
+        """That of the training."""
+        return self.teach.objective
 
     @property
     def network(self) -> Network:
