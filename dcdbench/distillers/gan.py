@@ -13,6 +13,7 @@ from __future__ import annotations
 __all__ = ["GAN"]
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -34,6 +35,8 @@ class GAN(Leveled):
         p_mean: The mean of `log sigma`, before the range.
         p_std: The standard deviation of `log sigma`, before the range.
     """
+
+    lr: ClassVar[float] = 3e-4
 
     @property
     def discriminates(self) -> bool:
