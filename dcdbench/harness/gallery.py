@@ -83,7 +83,9 @@ def _row(plan: Plan, store: Store, board: Board, task: str, seed: int) -> Row:
     any_cell = next((cell for cell in cells.values() if cell.stages), None)
     if any_cell is None or store.get(any_cell.stages["measurement"]) is None:
         names = ["clean", "measured", *(name for name in plan.suite.methods if name != plan.baseline)]
-        return Row(task, tuple(Panel(name, None, "not run") for name in names))
+        why = {name: f"skipped: {c.reason}" for name, c in cells.items() if c.reason}
+        shared = next(iter(why.values()), "not run") if any_cell is None else "not run"
+        return Row(task, tuple(Panel(name, None, why.get(name, shared)) for name in names))
     base = _base(plan, store, board, task, any_cell)
     methods = (_panel(store, board, cell) for name, cell in cells.items() if name != plan.baseline)
     return Row(task, (*base, *methods))
