@@ -1,0 +1,50 @@
+r"""The trapezoid rule over R or R^2, which converges exponentially for analytic integrands that decay.
+
+See Trefethen and Weideman (2014), https://doi.org/10.1137/130932132. The grid reaches `REACH` standard
+deviations beyond all components of all laws; the error is the difference to every second point.
+"""
+
+from __future__ import annotations
+
+__all__ = ["integrate"]
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from dcdbench.analytic import Law, NoDensity
+from theory.divergences.estimate import Estimate
+
+REACH = 12.0
+PER_DEVIATION = {1: 12, 2: 5}  # points for each of the smallest standard deviations
+MOST_POINTS = 2**22
+CHUNK = 2**16
+
+
+def integrate(f: Callable[[Tensor], Tensor], laws: Sequence[Law]) -> Estimate:
+    """The integral of `f`, from `(B, d)` to `(B,)`, as smooth and as far-reaching as densities of `laws`."""
+    dim = laws[0].dim
+    if dim not in PER_DEVIATION:
+        raise ValueError(f"quadrature is for one or two dimensions, got {dim}: use products or Monte Carlo")
+    if not all(law.has_density for law in laws):
+        raise NoDensity("a degenerate law has no density to integrate; add noise to all")
+    finest = min(law.spectrum[0].min().sqrt().item() for law in laws)
+    step = finest / PER_DEVIATION[dim]
+    axes = [_axis(laws, i, step) for i in range(dim)]
+    if math.prod(len(axis) for axis in axes) > MOST_POINTS:
+        raise ValueError(f"the laws have too many scales for a grid: its step would be {step:.3g}")
+    points = torch.cartesian_prod(*axes).reshape(-1, dim)
+    values = torch.cat([f(part) for part in points.split(CHUNK)])
+    values = values.reshape([len(axis) for axis in axes])
+    coarse = values[(slice(None, None, 2),) * dim].sum().item() * (2 * step) ** dim
+    value = values.sum().item() * step**dim
+    return Estimate.exact(value, abs(value - coarse))
+
+
+def _axis(laws: Sequence[Law], i: int, step: float) -> Tensor:
+    means = torch.cat([law.components[1][:, i] for law in laws])
+    reach = REACH * torch.cat([law.components[2][:, i, i] for law in laws]).sqrt()
+    low, high = (means - reach).min().item(), (means + reach).max().item()
+    return low + step * torch.arange(2 * math.ceil((high - low) / step / 2) + 1, dtype=torch.float64)
