@@ -23,6 +23,7 @@ VERBS = {
     "ls": "List the components and suites there are.",
     "show": "Show one stored stage.",
     "status": "Tell how far the runs in a store are.",
+    "predict": "Predict whether a student of low rank will beat its teacher.",
     "leaderboard": "Print the leaderboard of what is finished so far.",
     "why": "Explain why a stage is, or is not, in the store.",
     "sample": "Draw samples from a trained method.",

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 import textwrap
 import time
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
 
-from theory import load_claims, proof
+from theory import accuracy, figures, load_claims, proof
 from theory.claim import Check, Claim, Decision, Evidence, Trial, decide
+from theory.diagrams import diagram_of
+from theory.record import record
 
 HEADERS = (
     "claim",
@@ -33,7 +34,12 @@ UNEXPECTED, USAGE = 4, 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Decides the claims that `arguments` name, or all; returns the exit code."""
-    options = _parse(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["accuracy"]:
+        return accuracy.main(given[1:])
+    if given[:1] == ["plot"]:
+        return figures.main(given[1:])
+    options = _parse(given)
     claims = load_claims()
     unknown = [name for name in options.claims if name not in claims]
     if unknown:
@@ -42,9 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     start = time.perf_counter()
     decisions = [decide(name, claims[name]) for name in options.claims or claims]
     if options.json:
-        print(json.dumps([_record(d) for d in decisions], indent=2))
+        print(json.dumps([record(d) for d in decisions], indent=2))
     else:
         print("\n\n".join(map(_page, decisions)) if options.show else _table(decisions))
+    if options.output and (diagram := diagram_of(options.claims[0])):
+        print(figures.write(diagram, options.output, options.quick))
     return _conclude(decisions, time.perf_counter() - start)
 
 
@@ -59,19 +67,31 @@ def _conclude(decisions: list[Decision], seconds: float) -> int:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m theory",
-        usage="%(prog)s [-h] [--json] [--quick] [show] [CLAIM ...]",
+        usage="%(prog)s [-h] [--json] [--quick] [show [-o FILE]] [CLAIM ...], or %(prog)s plot [-h]",
         description="Decide the claims of the theory. With `show`, print the argument and every number.",
     )
     parser.add_argument("claims", nargs="*", metavar="CLAIM", help="names of claims (default: all)")
     parser.add_argument("--json", action="store_true", help="print every number as JSON")
-    parser.add_argument("--quick", action="store_true", help="changes nothing: every claim is quick")
+    parser.add_argument("--quick", action="store_true", help="draw few cells; every claim is quick")
+    parser.add_argument("-o", "--output", type=Path, help="draw the diagram of the one claim shown, here")
     options = parser.parse_args(arguments)
     options.show = options.claims[:1] == ["show"]
     if options.show:
         options.claims = options.claims[1:]
         if not options.claims:
             parser.error("show needs the name of a claim")
+    if options.output:
+        _check_output(parser, options)
     return options
+
+
+def _check_output(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    if not options.show or len(options.claims) != 1:
+        parser.error("-o belongs to show, with one claim; `plot -o DIR` draws all diagrams")
+    if options.output.suffix not in figures.FORMATS:
+        parser.error(f"-o takes a file that ends in {', '.join(figures.FORMATS)}, not {options.output}")
+    if diagram_of(options.claims[0]) is None:
+        parser.error(f"{options.claims[0]} has no diagram")
 
 
 def _mark(trial: Trial) -> str:
@@ -127,6 +147,8 @@ def _page(decision: Decision) -> str:
         facts.append(f"mechanism: {claim.mechanism}")
     if claim.setting:
         facts.append(f"setting: {claim.setting}")
+    if diagram := diagram_of(decision.name):
+        facts.append(f"diagram: {diagram} (to draw it: -o FILE)")
     parts = [
         f"{decision.name}: {_mark(decision.trial)}",
         textwrap.fill(claim.statement, 100),
@@ -152,52 +174,6 @@ def _checks(trial: Trial) -> str:
     if not isinstance(trial.evidence, Evidence):
         return table
     return f"{table}\n\nstudent - teacher: {_numbers(trial)[2]}"
-
-
-def _number(value: float) -> float | str:
-    return value if math.isfinite(value) else str(value)  # JSON has no infinity
-
-
-def _check(check: Check) -> dict[str, Any]:
-    return {
-        "name": check.name,
-        "computed": _number(check.computed),
-        "relation": check.relation,
-        "closed": _number(check.closed),
-        "tolerance": check.tolerance,
-        "agrees": check.agrees,
-    }
-
-
-def _trial(trial: Trial) -> dict[str, Any]:
-    found = trial.evidence
-    record: dict[str, Any] = {"verdict": str(trial.verdict), "expected": str(trial.expects)}
-    if isinstance(found, Evidence):
-        record |= {
-            "teacher": _number(found.teacher.computed),
-            "student": _number(found.student.computed),
-            "difference": _number(found.difference),
-            "error": _number(found.error),
-        }
-    return record | {"checks": [_check(check) for check in found.checks]}
-
-
-def _record(decision: Decision) -> dict[str, Any]:
-    claim = decision.claim
-    record: dict[str, Any] = {
-        "claim": decision.name,
-        "statement": claim.statement,
-        "source": claim.source,
-        "setting": claim.setting,
-    }
-    if isinstance(claim, Claim):
-        record |= {"metric": claim.metric, "mechanism": claim.mechanism}
-    return {
-        **record,
-        **_trial(decision.trial),
-        "as_expected": decision.as_expected,
-        "control": {"change": claim.control.change, **_trial(decision.control)},
-    }
 
 
 if __name__ == "__main__":

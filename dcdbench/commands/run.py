@@ -95,7 +95,7 @@ def command(
     if summary.interrupted:
         click.echo("interrupted: finished stages are stored; the same command goes on from here", err=True)
         return 130
-    return 0 if summary.ok else 1
+    return _code(plan, shelf) if summary.ok else 1
 
 
 def _cores() -> int:
@@ -121,6 +121,24 @@ def _run(plan: Plan, store: Store, jobs: int, quiet: bool, options: dict[str, An
 
 
 def _print(plan: Plan, store: Store, form: str) -> None:
+    """The leaderboard, the verdicts on claims of a package, or both."""
     from dcdbench.commands.leaderboard import show
 
-    show(plan, store, form)
+    if plan.cells:
+        show(plan, store, form)
+    if plan.suite.package:
+        import sys
+
+        from dcdbench.harness.render import render, wants_color
+        from dcdbench.harness.verdicts import tables, verdicts
+
+        click.echo(
+            render(tables(plan.suite.name, verdicts(plan, store)), form, wants_color(sys.stdout)), nl=False
+        )
+
+
+def _code(plan: Plan, store: Store) -> int:
+    """4 where a claim of a package did not come out as expected."""
+    from dcdbench.harness.verdicts import verdicts
+
+    return 4 if any(verdict.as_expected is False for verdict in verdicts(plan, store)) else 0

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dcdbench.harness.board import CLEAN, Pair, ValueInfo
+from dcdbench.harness.claimed import claim_stages
 from dcdbench.harness.stage import Stage
 from dcdbench.harness.suite import Suite, Task
 from dcdbench.protocols import Method, Metric, Setting
@@ -88,7 +89,7 @@ def make_plan(suite: Suite, device: str = "cpu") -> Plan:
         for task in suite.tasks.values()
         for name, method in suite.methods.items()
     )
-    return Plan(suite, cells, tuple(builder.stages.values()))
+    return Plan(suite, cells, (*builder.stages.values(), *claim_stages(suite.package)))
 
 
 class _Builder:

@@ -47,20 +47,30 @@ def suite_schema() -> Schema:
         },
         "metrics": {"type": "array", "items": _reference("metrics"), "minItems": 1},
         "primary": {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}]},
-        "claims": {"type": "array", "items": _record(Claim)},
+        "claims": {"anyOf": [{"type": "array", "items": _record(Claim)}, _PACKAGE]},
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A suite of dcdbench",
         "type": "object",
         "properties": {key: properties[key] for key in SUITE_KEYS},
-        "required": ["tasks", "methods", "metrics"],
+        "anyOf": [
+            {"required": ["tasks", "methods", "metrics"]},
+            {"required": ["claims"], "properties": {"claims": _PACKAGE}},
+        ],
         "additionalProperties": False,
         "$defs": {**{family: _family(family) for family in FAMILIES}, "grid": _GRID},
     }
 
 
 _SEED: Schema = {"type": "integer", "minimum": 0}
+_PACKAGE: Schema = {
+    "type": "object",
+    "description": "A package of claims that the suite decides.",
+    "properties": {"package": {"type": "string"}},
+    "required": ["package"],
+    "additionalProperties": False,
+}
 _GRID: Schema = {
     "type": "object",
     "description": "An axis: one variant for each value.",

@@ -27,6 +27,7 @@ class Stage:
         seed: The root of the stage's randomness.
         files: Files and folders of the user whose content belongs to the key, not their place.
         label: For humans. Not in the key.
+        modules: Modules that the target imports by name; their code belongs to the key as well.
     """
 
     kind: str
@@ -36,6 +37,7 @@ class Stage:
     seed: int
     files: tuple[Path, ...] = ()
     label: str = ""
+    modules: tuple[str, ...] = ()
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -48,7 +50,7 @@ class Stage:
             "params": describe(self.spec, names),
             "seed": self.seed,
             "parents": dict(sorted(self.parents.items())),
-            "code": closure(roots),
+            "code": closure(roots | set(self.modules)),
             "files": {name: digest(path) for path, name in names.items()},
         }
 

@@ -95,6 +95,7 @@ class Suite:
         metrics: The metrics by registered name.
         primary: The values that ranks and verdicts are about.
         claims: What the suite claims.
+        package: A package of claims that the suite decides, beside its cells or without any; empty for none.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Suite:
     metrics: dict[str, Metric]
     primary: tuple[str, ...]
     claims: tuple[Claim, ...] = ()
+    package: str = ""
 
     @property
     def cells(self) -> int:

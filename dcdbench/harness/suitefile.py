@@ -11,6 +11,7 @@ from typing import Any
 from dcdbench.harness import plugins as loader
 from dcdbench.harness import yamlfile
 from dcdbench.harness.board import Claim
+from dcdbench.harness.claimed import claim_names
 from dcdbench.harness.grid import expand_grids
 from dcdbench.harness.mistakes import ABSENT, Keys, Mistake, SuiteError
 from dcdbench.harness.resolve import Desk, component, fields_of, plain, record
@@ -118,6 +119,9 @@ class _Builder:
                 self.desk.unknown((key,), SUITE_KEYS)
         if (version := self.top.get("version", 1)) != 1 or isinstance(version, bool):
             self.desk.wrong(("version",), "this dcdbench reads version 1 of suite files", version)
+        package = self.package()
+        if package and not {"tasks", "methods", "metrics"} & self.top.keys():
+            return Suite(self.name(), self.path, self.seeds(), {}, {}, {}, (), package=package)
         tasks = self.members("tasks", self.task)
         methods = self.members("methods", lambda keys, spec: component(self.desk, keys, spec, "methods"))
         metrics = self.metrics()
@@ -131,6 +135,7 @@ class _Builder:
             metrics={name: metric for name, metric in metrics.items() if metric is not None},
             primary=self.primary(values),
             claims=self.claims(list(tasks), list(methods), list(values)),
+            package=package,
         )
 
     def name(self) -> str:
@@ -217,10 +222,26 @@ class _Builder:
                 self.desk.wrong(("primary", i), message, name, ranked)
         return tuple(names or ())
 
+    def package(self) -> str:
+        """The package that `claims` names, instead of claims of the suite's own."""
+        given = self.top.get("claims")
+        if not isinstance(given, Mapping):
+            return ""
+        for key in [key for key in given if key != "package"]:
+            self.desk.unknown(("claims", key), ["package"])
+        name = plain(self.desk, ("claims", "package"), given.get("package", ABSENT), str)
+        try:
+            return name if name and claim_names(name) else ""
+        except ValueError as error:
+            self.desk.wrong(("claims", "package"), str(error), name)
+            return ""
+
     def claims(self, tasks: list[str], methods: list[str], values: list[str]) -> tuple[Claim, ...]:
         given = self.top.get("claims") or []
+        if isinstance(given, Mapping):
+            return ()  # `package` has read it
         if not isinstance(given, list):
-            self.desk.wrong(("claims",), "expected a list of claims", given)
+            self.desk.wrong(("claims",), "expected a list of claims, or {package: NAME}", given)
             return ()
         made = [record(self.desk, ("claims", i), spec, Claim) for i, spec in enumerate(given)]
         return tuple(

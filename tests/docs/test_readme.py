@@ -18,7 +18,7 @@ import pytest
 from dcdbench.cli import VERBS
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ("README.md", "CONTRIBUTING.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/predictor.md")
 
 # What is executed in place of what is written: (pattern, replacement, reason).
 SUBSTITUTIONS = (
