@@ -346,7 +346,7 @@ class Restorer(Protocol):
     """From measurements to signals, with the help of what has been learned so far. Frozen."""
 
     def restore(self, denoiser: Any, problem: Problem, stream: Stream) -> Tensor:
-        """One signal per training measurement, `(n, *signal)`; `denoiser` is the last phase's."""
+        """One signal for each of at most as many measurements as it takes; `denoiser` is the last phase's."""
         ...
 
 

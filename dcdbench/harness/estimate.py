@@ -102,4 +102,6 @@ def _parent(before: Any, problem: Problem) -> Any:
     """What the phase before would have made: its network, untrained."""
     from dcdbench.phases.start import denoiser_for
 
-    return None if before is None else denoiser_for(problem, before.objective, before.network, Stream(0))
+    if not hasattr(before, "objective"):  # there is none, or it learns no denoiser
+        return None
+    return denoiser_for(problem, before.objective, before.network, Stream(0))

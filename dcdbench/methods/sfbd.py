@@ -1,0 +1,76 @@
+r"""Stochastic forward-backward deconvolution: denoise the data, learn from them, and again.
+
+Lu et al., 2025, https://arxiv.org/abs/2502.05446. There the first model is trained on a few clean signals;
+here it is an Ambient Tweedie teacher, which needs none.
+"""
+
+from __future__ import annotations
+
+__all__ = ["SFBD"]
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from dcdbench.methods import register
+from dcdbench.methods.em import clean_law, relearn
+from dcdbench.methods.ideal import denoising
+from dcdbench.methods.oracle import OnSignals
+from dcdbench.methods.teacher import teach
+from dcdbench.objectives.ambient_tweedie import AmbientTweedie
+from dcdbench.phases.relearn import Relearn
+from dcdbench.phases.teach import Teach
+from dcdbench.problem import Corruption
+from dcdbench.protocols import Setting
+from dcdbench.restorers.backward import Backward
+from dcdbench.samplers.heun import Heun
+
+
+@register("sfbd")
+@dataclass(frozen=True)
+class SFBD:
+    """An Ambient Tweedie teacher; then laps that run it backward from each measurement and learn the result.
+
+    The teacher, shared with the method `teacher`, takes its budget; that of a student is split evenly over
+    the laps.
+
+    Args:
+        laps: How many times the measurements are denoised and learned, >= 1.
+        objective: The teacher's loss.
+        backward: How they are denoised.
+        teacher_lr: The teacher's learning rate, as in the method `teacher`.
+        lr: The learning rate of every lap.
+        steps: The number of noise levels by which the result is sampled.
+    """
+
+    laps: int = 3
+    objective: AmbientTweedie = field(default_factory=AmbientTweedie)
+    backward: Backward = field(default_factory=Backward)
+    teacher_lr: float = 1e-3
+    lr: float = 1e-3
+    steps: int = 18
+
+    needs_clean: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if self.laps < 1:
+            raise ValueError(f"laps must be >= 1, got {self.laps}")
+
+    def supports(self, corruption: Corruption, shape: tuple[int, ...]) -> str | None:
+        """White noise on signals, and nothing else."""
+        if not denoising(corruption):
+            return "starts its reverse process from measurements: needs signals with white noise"
+        return self.objective.supports(corruption)
+
+    def phases(self, setting: Setting) -> tuple[Teach | Relearn, ...]:
+        """The teacher, then the laps."""
+        kimg = setting.student_kimg / self.laps
+        laps = (relearn(setting, kimg, self.backward, self.lr, lap) for lap in range(1, self.laps + 1))
+        return (teach(self.objective, setting, self.teacher_lr), *laps)
+
+    def sampler(self, setting: Setting) -> Heun:
+        """Heun's method, down to no noise."""
+        return Heun(OnSignals(), "full", setting.corruption.sigma_y, self.steps)
+
+    def expected(self, law: Any, corruption: Corruption) -> Any | None:
+        """The clean law: the only one of which the laps change nothing."""
+        return clean_law(law, corruption)

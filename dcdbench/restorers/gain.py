@@ -1,0 +1,63 @@
+"""The Gaussian update by conjugate gradients."""
+
+from __future__ import annotations
+
+__all__ = ["gain"]
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from dcdbench.batch import expand
+
+
+def gain(
+    spread: Callable[[Tensor], Tensor],
+    A: Callable[[Tensor], Tensor],
+    adjoint: Callable[[Tensor], Tensor],
+    r: Tensor,
+    variance: float,
+    *,
+    steps: int,
+    tol: float = 1e-4,
+) -> Tensor:
+    r"""`S A^T (A S A^T + variance)^-1 r`: what measurements that are off by `r` say of signals.
+
+    Signals have the covariance `S`, measurements the noise `variance`. Conjugate gradients (Hestenes and
+    Stiefel, 1952, https://doi.org/10.6028/jres.049.044), each sample with its own step sizes: it rests once
+    it has converged, or once `S` is seen not to be a covariance, as a network's Jacobian may not be.
+
+    Args:
+        spread: `S`, `(B, *signal)` to `(B, *signal)`, symmetric and without negative eigenvalues.
+        A: A linear map for each sample, `(B, *signal)` to `(B, *measured)`.
+        adjoint: Its transpose.
+        r: `(B, *measured)`.
+        variance: `> 0`.
+        steps: The most steps.
+        tol: A sample has converged when what is left of `r` is at most this share of it.
+    """
+    x, p, rho = torch.zeros_like(adjoint(r)), r, _squared(r)
+    target = tol**2 * rho
+    for _ in range(steps):
+        s = spread(adjoint(p))
+        q = A(s) + variance * p
+        bend = (p * q).flatten(1).sum(1)
+        going = (rho > target) & (bend > 0.99 * variance * _squared(p))
+        if not going.any():
+            break
+        step = _ratio(rho, bend) * going
+        x, r = x + expand(step, x) * s, r - expand(step, r) * q
+        last, rho = rho, _squared(r)
+        p = expand(going, r) * (r + expand(_ratio(rho, last), r) * p)
+    return x
+
+
+def _squared(x: Tensor) -> Tensor:
+    """The squared norm per sample, `(B,)`."""
+    return x.flatten(1).square().sum(1)
+
+
+def _ratio(a: Tensor, b: Tensor) -> Tensor:
+    """`a / b`, and 0 where `b` is."""
+    return torch.where(b > 0, a / torch.where(b > 0, b, torch.ones_like(b)), torch.zeros_like(a))

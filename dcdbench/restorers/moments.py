@@ -1,0 +1,145 @@
+r"""Samples of the posterior under a Gaussian prior, whose moments are fitted to the measurements.
+
+The first step of Learning Diffusion Priors from Observations by Expectation Maximization (Rozet et al.,
+2024), https://arxiv.org/abs/2405.13712. Each signal is a sample of its posterior by Matheron's rule,
+`x = x' + C A^T (A C A^T + sigma_y^2)^-1 (y - A x' - sigma_y n)` with `x' ~ N(mu, C)`, and the moments of
+all of them are the next prior's: expectation maximization, with samples for expectations.
+"""
+
+from __future__ import annotations
+
+__all__ = ["GaussianPosterior", "Moments", "fit"]
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dcdbench.batch import randn_like
+from dcdbench.linalg import sqrtm
+from dcdbench.problem import Measurement, Problem
+from dcdbench.restorers.gain import gain
+from dcdbench.restorers.pool import at_most
+from dcdbench.streams import Stream
+
+DENSE = 2**24  # numbers in the matrices of all draws of A up to which these are made: 128 MiB
+
+START = 0.1  # of the signals' power: directions that A hides keep the variance that they start with
+
+Update = Callable[[Tensor, Tensor], Tensor]  # from a covariance (d, d) and residuals (n, m) to signals (n, d)
+
+
+@dataclass(frozen=True)
+class Moments:
+    """A mean, `(d,)`, and a covariance, `(d, d)`."""
+
+    mean: Tensor
+    cov: Tensor
+
+    def sample(self, n: int, rng: torch.Generator) -> Tensor:
+        """`n` draws of the Gaussian, `(n, d)`."""
+        z = torch.randn(n, len(self.mean), generator=rng, device=rng.device, dtype=self.cov.dtype)
+        return self.mean + z @ sqrtm(self.cov)
+
+
+@dataclass(frozen=True)
+class GaussianPosterior:
+    """Samples of posteriors under a Gaussian prior that is fitted first; needs no network, and a linear A.
+
+    Where few numbers tell all draws of A, or all are alike, posteriors are exact, else found by conjugate
+    gradients.
+
+    Args:
+        laps: Rounds of expectation maximization, >= 1.
+        pool: The most measurements that are used and restored.
+        floor: The least noise that is assumed, relative to the size of signals: without any, posteriors
+            are singular.
+        solves: The most steps of conjugate gradients.
+    """
+
+    laps: int = 32
+    pool: int = 4096
+    floor: float = 0.01
+    solves: int = 50
+
+    @torch.no_grad()
+    def restore(self, denoiser: Any, problem: Problem, stream: Stream) -> Tensor:
+        """One signal for each of at most `pool` measurements, `(n, *signal)`; the denoiser is not asked."""
+        m = at_most(problem.train, self.pool, stream / "pool").to(dtype=torch.float64)
+        rng = (stream / "moments").rng(m.y.device)
+        sigma = self.noise(m, rng)
+        update = _update(m, problem.corruption.operator.random, sigma, self.solves)
+        law = fit(m, sigma, update, self.laps, rng)
+        return _posterior(law, m, sigma, update, rng).reshape(-1, *m.shape).to(problem.train.y.dtype)
+
+    def noise(self, m: Measurement, rng: torch.Generator) -> float:
+        """The noise that is assumed."""
+        return max(m.sigma_y, self.floor * math.sqrt(_power(m, rng)))
+
+
+def fit(m: Measurement, sigma: float, update: Update, laps: int, rng: torch.Generator) -> Moments:
+    r"""The moments of signals, from their measurements.
+
+    In the second half of the laps moments are averaged over laps, which brings them to the most likely
+    ones however few samples there are: stochastic approximation (Delyon et al., 1999),
+    https://doi.org/10.1214/aos/1018031103.
+    """
+    d = math.prod(m.shape)
+    first = m.y.new_zeros(d)
+    second = START * _power(m, rng) * torch.eye(d).to(m.y)
+    for lap in range(laps):
+        law = Moments(first, second - torch.outer(first, first))
+        x = _posterior(law, m, sigma, update, rng)
+        rate = 1 / max(1, lap - laps // 2 + 1)
+        first, second = first.lerp(x.mean(0), rate), second.lerp(x.mT @ x / len(x), rate)
+    return Moments(first, second - torch.outer(first, first))
+
+
+def _power(m: Measurement, rng: torch.Generator) -> float:
+    """The mean square of a signal's entries, were signals white."""
+    white = torch.randn(len(m), *m.shape, generator=rng, device=rng.device, dtype=m.y.dtype)
+    return max(float(m.y.square().mean() / m.A(white).square().mean().clamp(min=1e-12)), 1e-8)
+
+
+def _posterior(law: Moments, m: Measurement, sigma: float, update: Update, rng: torch.Generator) -> Tensor:
+    """One sample of each posterior, `(n, d)`."""
+    x = law.sample(len(m), rng)
+    y = m.A(x.reshape(-1, *m.shape)) + sigma * m.A.restrict(randn_like(m.y, rng))
+    return x + update(law.cov, m.y - y)
+
+
+def _update(m: Measurement, random: bool, sigma: float, solves: int) -> Update:
+    """`C A^T (A C A^T + sigma^2)^-1 r` as a function of C and r."""
+    draws = len(m) if random else 1
+    if draws * math.prod(m.shape) * m.y[0].numel() > DENSE:
+        return partial(_iterated, m, sigma, solves)
+    return partial(_exact, _matrices(m[:draws]), sigma)
+
+
+def _matrices(m: Measurement) -> Tensor:
+    """The matrix of each draw of A, `(n, m, d)`, column by column."""
+    n, d = len(m), math.prod(m.shape)
+    unit = torch.eye(d).to(m.y).reshape(d, *m.shape)
+    columns = [m.A(e.expand(n, *m.shape)).flatten(1) for e in unit]
+    return torch.stack(columns, 2)
+
+
+def _exact(H: Tensor, sigma: float, cov: Tensor, r: Tensor) -> Tensor:
+    crossed = H @ cov  # (n, m, d)
+    own = crossed @ H.mT + sigma**2 * torch.eye(H.shape[1]).to(H)
+    factor = torch.linalg.cholesky(own)
+    if len(H) == 1:
+        return r.flatten(1) @ torch.cholesky_solve(crossed[0], factor[0])
+    solved = torch.cholesky_solve(r.flatten(1)[..., None], factor)
+    return (crossed.mT @ solved)[..., 0]
+
+
+def _iterated(m: Measurement, sigma: float, solves: int, cov: Tensor, r: Tensor) -> Tensor:
+    def spread(x: Tensor) -> Tensor:
+        return (x.flatten(1) @ cov).reshape(x.shape)
+
+    return gain(spread, m.A, m.A.adjoint, r, sigma**2, steps=solves).flatten(1)

@@ -1,0 +1,138 @@
+"""Expectation maximization: moments from what masks leave, and priors that get better from lap to lap."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from dcdbench.analytic import Gaussian
+from dcdbench.datasets.manifold import Manifold
+from dcdbench.methods.em import EM
+from dcdbench.metrics.sinkhorn import sinkhorn_divergence
+from dcdbench.networks.mlp import MLP
+from dcdbench.noises.poisson import Poisson
+from dcdbench.operators.blur import Blur
+from dcdbench.operators.clip import Clip
+from dcdbench.operators.identity import Identity
+from dcdbench.operators.inpainting import Inpainting
+from dcdbench.operators.random_projections import RandomProjections
+from dcdbench.problem import Corruption, Problem
+from dcdbench.protocols import Method, OperatorLaw, Setting
+from dcdbench.restorers import moments
+from dcdbench.restorers.moments import GaussianPosterior
+from dcdbench.streams import Stream
+from dcdbench.training import train
+
+D = 4
+ROOT = torch.randn(D, D, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+LAW = Gaussian(torch.tensor([1.0, -1.0, 0.5, 0.0]), ROOT @ ROOT.T / D)
+N = 4000
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def problem(operator: OperatorLaw, sigma_y: float, x: Tensor) -> Problem:
+    c = Corruption(operator, sigma_y)
+    x = x.float()
+    return Problem(c(x, rng(1)), c(x[:50], rng(2)), c, tuple(x.shape[1:]))
+
+
+def off(x: Tensor) -> float:
+    """The relative error of the covariance."""
+    return float((torch.cov(x.double().T) - LAW.cov).norm() / LAW.cov.norm())
+
+
+def test_recovers_a_covariance_from_masked_coordinates() -> None:
+    """With 4000 samples that are seen by half, and noise, its relative error is below one tenth."""
+    world = problem(Inpainting(0.5), 0.1, LAW.sample(N, rng()))
+    x = GaussianPosterior(laps=60).restore(None, world, Stream(0))
+    assert x.shape == (N, D) and x.dtype == torch.float32
+    assert off(x) < 0.1
+    assert float((x.mean(0) - LAW.mean).abs().max()) < 0.1
+    assert off(world.train.y) > 0.3  # the controls: zeros for what is not seen, and a single lap
+    assert off(GaussianPosterior(laps=1).restore(None, world, Stream(0))) > 0.2
+
+
+@pytest.mark.parametrize(
+    ("operator", "sigma_y"),
+    [(Identity(), 0.5), (Blur(((0.15, 0.7, 0.15),)), 0.1), (RandomProjections(2), 0.05)],
+    ids=["identity", "blur", "projections"],
+)
+def test_restores_the_law_through_other_operators(operator: OperatorLaw, sigma_y: float) -> None:
+    world = problem(operator, sigma_y, LAW.sample(N, rng()))
+    assert off(GaussianPosterior(laps=60).restore(None, world, Stream(0))) < 0.15
+
+
+@pytest.mark.parametrize("operator", [Inpainting(0.5), Identity()])
+def test_iterations_agree_with_matrices(operator: OperatorLaw, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = problem(operator, 0.3, LAW.sample(200, rng()))
+    exact = GaussianPosterior(laps=5).restore(None, world, Stream(0))
+    monkeypatch.setattr(moments, "DENSE", 0)
+    torch.testing.assert_close(
+        GaussianPosterior(laps=5).restore(None, world, Stream(0)), exact, rtol=0, atol=2e-3
+    )
+    one = GaussianPosterior(laps=5, solves=1).restore(None, world, Stream(0))
+    assert not torch.allclose(one, exact, rtol=0, atol=2e-3)  # the control
+
+
+def test_takes_no_more_than_the_pool() -> None:
+    world = problem(Identity(), 0.3, LAW.sample(100, rng()))
+    assert GaussianPosterior(laps=2, pool=60).restore(None, world, Stream(0)).shape == (60, D)
+
+
+def run(method: Method, world: Problem, setting: Setting) -> tuple[Tensor, list[Tensor]]:
+    """Samples of the method, and what each lap restored."""
+    result: Any = None
+    pools = []
+    for phase in method.phases(setting):
+        stream = Stream(0) / phase.kind
+        state = phase.init(world, result, stream / "init")
+        for _ in islice(train(phase, world, state, stream / "step"), round(1000 * phase.kimg / phase.batch)):
+            pass
+        result = phase.result(state).requires_grad_(False)
+        pools.append(state.frozen["pool"].x)
+    return method.sampler(setting).sample(result, world, 1000, rng(9)).x, pools
+
+
+def test_learns_a_curve_from_random_projections() -> None:
+    """Rozet's toy: points of a curve in five dimensions, each seen through two directions of its own."""
+    data = Manifold(dim=5).load(1000, 1000, Stream(0))
+    world = problem(RandomProjections(2), 0.01, data.train)
+    setting = Setting(world.corruption, MLP(64, 2), teacher_kimg=120.0, student_kimg=80.0, batch=256)
+    method = EM(laps=4)
+    x, pools = run(method, world, setting)
+    reference = data.reference[:1000].double()
+
+    def sinkhorn(x: Tensor) -> float:
+        return sinkhorn_divergence(x[:1000].double(), reference, 0.1)
+
+    first, last = sinkhorn(pools[0]), sinkhorn(pools[-1])
+    backward = sinkhorn(world.train.A.back(world.train.y))
+    assert first < backward  # a Gaussian prior is better than none
+    assert last < 1.05 * first  # and laps do not lose what it found
+    assert sinkhorn(x) < 0.5 * backward
+
+
+def test_splits_the_budget() -> None:
+    setting = Setting(Corruption(Identity(), 0.5), MLP(8, 1), teacher_kimg=4.0, student_kimg=2.0)
+    phases = EM(laps=5, first=2.0).phases(setting)
+    assert [phase.kimg for phase in phases] == pytest.approx([2.0, 1.0, 1.0, 1.0, 1.0])
+    assert [phase.warm for phase in phases] == [False] + [True] * 4
+
+
+def test_says_what_it_cannot_do() -> None:
+    shape = (4,)
+    assert EM().supports(Corruption(Inpainting(0.5), 0.0), shape) is None
+    assert "linear" in str(EM().supports(Corruption(Clip()), shape))
+    assert "white" in str(EM().supports(Corruption(Identity(), 0.0, Poisson()), shape))
+    assert "4096" in str(EM().supports(Corruption(Identity(), 0.5), (3, 64, 64)))
+    with pytest.raises(ValueError, match="laps must be >= 1, got 0"):
+        EM(laps=0)
+    with pytest.raises(ValueError, match="first must be > 0"):
+        EM(first=0.0)
