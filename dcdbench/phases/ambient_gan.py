@@ -163,7 +163,8 @@ def between(real: Seen, fake: Seen, rng: torch.Generator) -> list[Tensor]:
     """Points on the segments from fakes to real measurements, uniform, conditions with them."""
     share = torch.rand(len(real[0]), generator=rng, device=rng.device).to(real[0])
     pairs = ((a, b) for a, b in zip(real, fake, strict=True) if a is not None and b is not None)
-    return [torch.lerp(b, a.to(b), expand(share, b)).requires_grad_() for a, b in pairs]
+    found = [torch.lerp(b, a.to(b), expand(share, b)).requires_grad_() for a, b in pairs]
+    return [x.clone() for x in found]  # those who count operations take no leaves
 
 
 def slope(critic: Critic, points: list[Tensor]) -> Tensor:

@@ -91,7 +91,7 @@ def conditioned(
         solves: Steps of conjugate gradients.
     """
     with torch.enable_grad():
-        x_t = x_t.detach().requires_grad_()
+        x_t = x_t.detach().requires_grad_().clone()  # those who count operations take no leaves
         d = denoiser(x_t, torch.full((len(x_t),), sigma).to(x_t))
 
     def spread(v: Tensor) -> Tensor:

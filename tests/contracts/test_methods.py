@@ -147,12 +147,16 @@ def test_training_changes_the_samples(case: Case) -> None:
     assert not torch.equal(run(case, steps=1)[1].x, run(case, steps=4)[1].x)
 
 
+# Methods of which theory gives no law even where noise is all that corrupts, and why.
+UNKNOWN = {"miwae": "its bound is not tight", "gaussian_mixture_em": "its family need not hold the law"}
+
+
 def test_what_theory_expects_can_be_sampled(case: Case) -> None:
     name, _, corruption = case
     law = Gaussian(torch.zeros(3), torch.diag(torch.tensor([2.0, 1.0, 0.5])))
     expected = registry[name]().expected(law, corruption)
     if expected is None:
-        assert not isinstance(corruption.operator, Identity) or not corruption.sigma_y
+        assert name in UNKNOWN or not isinstance(corruption.operator, Identity) or not corruption.sigma_y
         return
     x = expected.sample(20_000, Stream(0).rng())
     assert x.shape == (20_000, 3) and pickle.dumps(expected)
