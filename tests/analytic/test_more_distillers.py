@@ -140,7 +140,11 @@ def test_sim_with_the_squared_distance_is_sid_with_alpha_one(levels: Any) -> Non
     judges, fake = judges_of(exact(C), exact(U0 @ U0.T), sigma_y=0.3), fake_of(u)
     loss, same, other = (
         d(judges, fake, rng(3))
-        for d in (SiM(levels, huber=None), SiD(levels), SiD(levels, alpha=0.9))  # the last is a control
+        for d in (
+            SiM(levels, huber=None),
+            SiD(levels, alpha=1.0),
+            SiD(levels, alpha=0.9),
+        )  # the last is a control
     )
     torch.testing.assert_close(loss, same, rtol=1e-12, atol=1e-12)
     slopes = [torch.autograd.grad(t.sum(), u)[0] for t in (loss, same, other)]
