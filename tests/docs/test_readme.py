@@ -32,7 +32,11 @@ SUBSTITUTIONS = (
         r"tox list",
         "these tests run inside of tox, which is not entered again",
     ),
-    (r"(.*dcdbench (?:run|leaderboard|gallery|front) \S+\.yaml)(.*)", r"\1 --quick\2", "a fiftieth of the budgets"),
+    (
+        r"(.*dcdbench (?:run|leaderboard|gallery|front) \S+\.yaml)(.*)",
+        r"\1 --quick\2",
+        "a fiftieth of the budgets",
+    ),
 )
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NAMED = re.compile(r"# (\S+\.(?:py|yaml))\n")
