@@ -91,9 +91,9 @@ def train(phase: Phase, problem: Problem, state: State, stream: Stream) -> Itera
         yield phase.step(state, problem, stream / state.step)
 
 
-def adam(net: nn.Module, lr: float, beta1: float) -> torch.optim.Adam:
+def adam(net: nn.Module, lr: float, beta1: float, beta2: float = 0.999) -> torch.optim.Adam:
     """Adam, in one fused kernel."""
-    return torch.optim.Adam(net.parameters(), lr=lr, betas=(beta1, 0.999), fused=True)
+    return torch.optim.Adam(net.parameters(), lr=lr, betas=(beta1, beta2), fused=True)
 
 
 def clip(net: nn.Module, norm: float) -> float:

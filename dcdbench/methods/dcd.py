@@ -42,6 +42,7 @@ class DCD:
         noise: Whether the generator's step adds measurement noise to the fakes. None for
             what the objective needs: yes where it models the noise as part of the data.
         halflife_kimg: That of the running average of the generator, which is the result.
+        beta2: Adam's in phase II, in [0, 1): how long it remembers the size of gradients.
         critic: The critic's loss, where it is to differ from the teacher's.
         operator: Whether phase II corrupts fakes at all; without, the generator imitates the measurements.
     """
@@ -57,6 +58,7 @@ class DCD:
     latent: Latent = "full"
     noise: bool | None = None
     halflife_kimg: float = 50.0
+    beta2: float = 0.99
     critic: Objective | None = None
     operator: bool = True
 
@@ -67,6 +69,8 @@ class DCD:
             raise ValueError(f"critic_steps must be >= 1, got {self.critic_steps}")
         if self.sigma_init <= 0:
             raise ValueError(f"sigma_init must be > 0, got {self.sigma_init}")
+        if not 0 <= self.beta2 < 1:
+            raise ValueError(f"beta2 must be in [0, 1), got {self.beta2}")
 
     def supports(self, corruption: Corruption, shape: tuple[int, ...]) -> str | None:
         """What objective and distiller support."""
@@ -111,6 +115,7 @@ class DCD:
             latent=self.latent,
             noise=self._noise(setting.corruption),
             halflife_kimg=self.halflife_kimg,
+            beta2=self.beta2,
             critic=self.critic,
             operator=self.operator,
         )

@@ -519,3 +519,15 @@ def test_checked_values(value: float, bound: float, ends: bool) -> None:
             checked(value, bound, "x", STREAM)
     else:
         assert checked(value, bound, "x", STREAM) == value
+
+
+@pytest.mark.parametrize("beta2", [0.9, 0.99, 0.999])
+def test_a_surge_moves_weights_as_far_as_the_memory_of_gradients_allows(beta2: float) -> None:
+    """With gradients of size 1 and then one of size `s >> 1`, Adam's step is `lr / sqrt(1 - beta2)`."""
+    net = nn.Linear(1, 1, bias=False)
+    optimizer = adam(net, 1e-3, 0.0, beta2)
+    for size in [1.0] * 20000 + [1e6]:  # long enough for its corrected memory to be 1
+        net.weight.grad = torch.full_like(net.weight, size)
+        before = net.weight.item()
+        optimizer.step()
+    assert abs(net.weight.item() - before) == pytest.approx(1e-3 / math.sqrt(1 - beta2), rel=0.01)

@@ -16,9 +16,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from dcdbench.harness.context import Context, Interrupted, Outcome, Parent
+from dcdbench.harness.operations import Operations
 from dcdbench.harness.stages import data as data_stage
 from dcdbench.harness.stages import measurement
 from dcdbench.harness.stages.journal import Journal
@@ -68,9 +68,9 @@ class Run:
     ) -> None:
         self.context, self.phase = context, phase
         self.problem = self._problem(corruption, shape).to(context.device)
-        with FlopCounterMode(display=False) as counter:
+        with Operations() as counter:
             self.state: State = phase.init(self.problem, self._parent(before), context.stream / "init")
-        self.start_flops = int(counter.get_total_flops())
+        self.start_flops = counter.total
         self.total = max(1, math.ceil(1000 * phase.kimg / phase.batch))
         self.marks = [max(1, round(self.total * (k + 1) / checkpoints)) for k in range(checkpoints)]
         self.saved = context.scratch / "state.safetensors"
@@ -121,9 +121,9 @@ class Run:
 
     def _flops(self) -> int:
         """Floating-point operations of one step, counted on a copy: counting moves last bits."""
-        with FlopCounterMode(display=False) as counter:
+        with Operations() as counter:
             self.phase.step(deepcopy(self.state), self.problem, self.context.stream / "flops")
-        return int(counter.get_total_flops())
+        return counter.total
 
     def _spent(self) -> int:
         return self.start_flops + self.state.step * (self.journal.flops or 0)

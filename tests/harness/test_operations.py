@@ -1,0 +1,51 @@
+"""Operations are counted as torch counts them, and change no number."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from dcdbench.harness.operations import Operations
+
+BATCH, WIDTH = 5, 7
+
+
+def gradient(net: nn.Module, x: Tensor) -> Tensor:
+    x = x.clone().requires_grad_().clone()  # torch's counter takes no leaves
+    (found,) = torch.autograd.grad(net(x).square().sum(), x)
+    return found
+
+
+@pytest.mark.parametrize("net", [nn.Linear(WIDTH, 3), nn.Conv1d(WIDTH, 3, 1)], ids=["linear", "convolution"])
+def test_counts_are_those_of_torch(net: nn.Module) -> None:
+    x = torch.randn(BATCH, WIDTH) if isinstance(net, nn.Linear) else torch.randn(BATCH, WIDTH, 4)
+    with FlopCounterMode(display=False) as theirs:
+        gradient(net, x)
+    with Operations() as ours:
+        gradient(net, x)
+    assert ours.total == theirs.get_total_flops() > 0
+
+
+def test_counts_follow_from_the_sizes_of_a_product() -> None:
+    with Operations() as counter:
+        torch.ones(BATCH, WIDTH) @ torch.ones(WIDTH, 3)
+    assert counter.total == 2 * BATCH * WIDTH * 3
+
+
+def test_counts_add_up_and_end_with_the_block() -> None:
+    a = torch.ones(BATCH, BATCH)
+    with Operations() as counter:
+        a @ a
+        once = counter.total
+        a @ a
+    a @ a
+    assert counter.total == 2 * once > 0
+
+
+def test_counting_changes_no_bit() -> None:
+    net, x = nn.Sequential(nn.Linear(WIDTH, 64), nn.SiLU(), nn.Linear(64, 1)), torch.randn(BATCH, WIDTH)
+    with Operations():
+        counted = gradient(net, x)
+    assert torch.equal(counted, gradient(net, x))
