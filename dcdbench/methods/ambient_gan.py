@@ -36,7 +36,7 @@ class AmbientGAN:
         halflife_kimg: That of the running average of the generator, which is the result.
     """
 
-    lr: float = 1e-3
+    lr: float = 3e-3
     critic_lr: float = 3e-3
     critic_steps: int = 3
     penalty: float = 0.3
