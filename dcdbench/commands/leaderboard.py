@@ -39,9 +39,16 @@ FORMATS = ("text", "markdown", "csv", "json", "latex")
 @click.option("--brief", is_flag=True, help="Only the suite's primary values.")
 @click.option("--gains", is_flag=True, help="Only students against their teachers, in the primary values.")
 @click.option(
+    "--against",
+    multiple=True,
+    metavar="METHOD",
+    help="Only students against this method, in the primary values; may be repeated.",
+)
+@click.option(
     "--into",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Write it, as markdown, between the marks <!-- leaderboard:begin --> and :end --> of this file.",
+    help="Write it, as markdown, between the marks <!-- leaderboard:begin --> and :end --> of this file "
+    "(with --against, rivals:begin and :end).",
 )
 def command(
     suite: Path,
@@ -57,6 +64,7 @@ def command(
     device: str,
     brief: bool,
     gains: bool,
+    against: tuple[str, ...],
     into: Path | None,
 ) -> int:
     """Print the leaderboard of what is finished of SUITE. Nothing is trained.
@@ -69,37 +77,55 @@ def command(
     opened = open_suite(suite, overrides, plugins, quick, methods, tasks, seeds)
     plan, shelf = make_plan(opened, choose_device(device)), Store(store)
     if into is None:
-        return show(plan, shelf, "json" if as_json else form, brief, gains)
+        return show(plan, shelf, "json" if as_json else form, brief, gains, against)
     from dcdbench.harness.render import into as write_into
 
-    text, _ = _rendered(plan, shelf, "markdown", brief, gains)
-    write_into(into, "leaderboard", text)
+    text, _ = _rendered(plan, shelf, "markdown", brief, gains, against)
+    write_into(into, "rivals" if against else "leaderboard", text)
     click.echo(f"{into}: the leaderboard is written", err=True)
     return 0
 
 
-def show(plan: Plan, store: Store, form: str, brief: bool = False, gains: bool = False) -> int:
+def show(
+    plan: Plan,
+    store: Store,
+    form: str,
+    brief: bool = False,
+    gains: bool = False,
+    against: tuple[str, ...] = (),
+) -> int:
     """Prints the leaderboard of a plan; the exit code says whether there was anything to print."""
-    text, any_finished = _rendered(plan, store, form, brief, gains)
+    text, any_finished = _rendered(plan, store, form, brief, gains, against)
     click.echo(text, nl=False)
     return 0 if any_finished else 3
 
 
-def _rendered(plan: Plan, store: Store, form: str, brief: bool, gains: bool) -> tuple[str, bool]:
+def _rendered(
+    plan: Plan, store: Store, form: str, brief: bool, gains: bool, against: tuple[str, ...]
+) -> tuple[str, bool]:
     """The leaderboard in a format, and whether any cell is finished."""
     from dcdbench.harness.leaderboard import leaderboard
     from dcdbench.harness.render import render, wants_color
     from dcdbench.harness.results import collect
 
     board = collect(plan, store)
-    tables = _gains(plan, board, form) if gains else leaderboard(board.brief() if brief else board)
+    if gains or against:
+        tables = _gains(plan, board, form, against)
+    else:
+        tables = leaderboard(board.brief() if brief else board)
     text = render(tables, form, wants_color(sys.stdout))
     return text, any(cell.status != "missing" for cell in board.cells)
 
 
-def _gains(plan: Plan, board: Board, form: str) -> Tables:
+def _gains(plan: Plan, board: Board, form: str, rivals: tuple[str, ...]) -> Tables:
     """The gains of students; what programs read has one shape, what people read fits the page."""
-    from dcdbench.harness.gains import gains
+    from dcdbench.harness.gains import against, gains
     from dcdbench.harness.identified import unidentified
 
-    return gains(board, unidentified(plan.suite), turn=form not in ("csv", "json"))
+    marked, turn = unidentified(plan.suite), form not in ("csv", "json")
+    if not rivals:
+        return gains(board, marked, turn)
+    try:
+        return gains(against(board, rivals), marked, turn, other="rival")
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--against") from error

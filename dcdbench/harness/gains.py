@@ -1,12 +1,12 @@
-"""What students gain over their teachers: one table a value, in percent of the teacher's mean."""
+"""What students gain over teachers, or over rivals: one table a value, in percent of the other's mean."""
 
 from __future__ import annotations
 
-__all__ = ["gain", "gains"]
+__all__ = ["against", "gain", "gains"]
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -29,7 +29,30 @@ MEANING = {
 }
 
 
-def gains(board: Board, unidentified: Mapping[str, str] | None = None, turn: bool = False) -> Tables:
+def against(board: Board, rivals: Sequence[str]) -> Board:
+    """The same board, its students set against these methods instead of their teachers.
+
+    Raises:
+        ValueError: If a name is of no method on the board.
+    """
+    known = dict.fromkeys(c.method for c in board.cells) | dict.fromkeys(x.method for x in board.skips)
+    for name in rivals:
+        if name not in known:
+            raise ValueError(f"no method is called {name!r}; there are {', '.join(known)}")
+    students = dict.fromkeys(p.student for p in board.pairs)
+    both = tuple(
+        Pair(task, student, rival)
+        for task in board.tasks
+        for rival in rivals
+        for student in students
+        if student != rival
+    )
+    return replace(board, pairs=both)
+
+
+def gains(
+    board: Board, unidentified: Mapping[str, str] | None = None, turn: bool = False, other: str = "teacher"
+) -> Tables:
     """The gains of all students on all tasks of a board, which may be partial.
 
     Args:
@@ -37,8 +60,9 @@ def gains(board: Board, unidentified: Mapping[str, str] | None = None, turn: boo
         unidentified: The tasks that measurements do not determine, each with the reason.
         turn: Whether tasks may be rows and students columns, where that is narrower and the other
             way is wider than a page. Otherwise tasks are columns.
+        other: What those are that students are set against: teachers, or rivals.
     """
-    found = _Gains(board, dict(unidentified or {}))
+    found = _Gains(board, dict(unidentified or {}), other)
     tables = [found.table(v) for v in found.values if found.rivals]
     if turn and tables and max(map(text_width, tables)) > WIDTH:
         turned = [found.turned(t) for t in tables]
@@ -47,7 +71,7 @@ def gains(board: Board, unidentified: Mapping[str, str] | None = None, turn: boo
     if tables:
         tables[-1] = replace(tables[-1], notes=found.notes())
         tables.append(found.summary())
-    return Tables(f"{heading(board)}: students against teachers", tuple(tables), found.footer())
+    return Tables(f"{heading(board)}: students against {other}s", tuple(tables), found.footer())
 
 
 def gain(s: Standing, student: str, teacher: str, value: str) -> Entry:
@@ -105,7 +129,9 @@ def _lost(s: Standing, student: str, teacher: str, c: Comparison) -> str:
         if mine == other != "done":
             kinds[mine if mine == "missing" else f"both {mine}"] += 1
             continue
-        kinds.update(name for name, status in ((mine, mine), (f"teacher {other}", other)) if status != "done")
+        kinds.update(
+            name for name, status in ((mine, mine), (f"{teacher} {other}", other)) if status != "done"
+        )
     diverged = sum("diverged" in (own.get(seed), theirs.get(seed)) for seed in own.keys() & theirs.keys())
     kinds["infinite"] = max(0, c.infinite - diverged)
     return ", ".join(f"{kind} {n}/{len(seeds)}" for kind, n in kinds.items() if n)
@@ -117,6 +143,7 @@ class _Gains:
 
     board: Board
     unidentified: Mapping[str, str]
+    other: str
 
     @cached_property
     def standings(self) -> dict[str, Standing]:
@@ -170,7 +197,7 @@ class _Gains:
             rows.append((Entry(teacher), Entry(student), *entries, improved))
         return Table(
             f"{v.name}{ARROWS[v.direction]}",
-            f"Student minus teacher, in percent of the teacher's mean. {MEANING[v.direction]}",
+            f"Student minus {self.other}, in percent of the {self.other}'s mean. {MEANING[v.direction]}",
             ("against", "student", *map(self.head, self.board.tasks), IMPROVED),
             tuple(rows),
             keys=2,
@@ -234,8 +261,15 @@ class _Gains:
                 "the method that it befell."
             )
         if any(text.startswith("n/a") for text in texts):
-            lines.append("n/a: the value does not apply here, or the teacher's mean is 0.")
+            lines.append(f"n/a: the value does not apply here, or the {self.other}'s mean is 0.")
         return lines
+
+    @property
+    def paired(self) -> str:
+        """What two methods have in common at a seed."""
+        if self.other == "teacher":
+            return "the student and the teacher it was trained from"
+        return "both learn from the same measurements"
 
     def footer(self) -> tuple[str, ...]:
         if not self.rivals:
@@ -246,8 +280,8 @@ class _Gains:
         n = len(self.board.seeds)
         verdicts = sum(bool(e.verdict) for e in self.entries.values())
         return (
-            "A difference is the mean ± half of the 95 % interval over seeds, paired by seed: the student "
-            f"and the teacher it was trained from. {plural(n, 'seed').capitalize()}"
+            "A difference is the mean ± half of the 95 % interval over seeds, paired by seed: "
+            f"{self.paired}. {plural(n, 'seed').capitalize()}"
             + (", which gives no interval and decides nothing." if n == 1 else "."),
             _legend(),
             f"Verdicts are per comparison, not adjusted for their number ({verdicts}).",

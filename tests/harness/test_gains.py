@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from dcdbench.cli import cli
 from dcdbench.harness.board import Board, CellResult, Pair, Skip, ValueInfo
 from dcdbench.harness.contests import pairs
-from dcdbench.harness.gains import IMPROVED, MARKS, _signed, gains
+from dcdbench.harness.gains import IMPROVED, MARKS, _signed, against, gains
 from dcdbench.harness.render import WIDTH, render, text_width
 from dcdbench.harness.standing import Standing
 
@@ -337,3 +337,42 @@ def test_the_command_shows_and_writes_gains(tmp_path):
     page.write_text("<!-- leaderboard:begin -->\n<!-- leaderboard:end -->\n")
     assert CliRunner().invoke(cli, [*call, "--into", str(page)]).exit_code == 0
     assert "improves in one of the primary values" in page.read_text()
+
+
+def test_rivals_take_the_place_of_teachers():
+    b = against(BOARDS["whole"], ["worse", "cut"])
+    found = entries(b, other="rival")
+    assert {key[:2] for key in found} == {
+        ("worse", "better"),
+        ("worse", "unclear"),
+        *(("cut", student) for student in SHIFTS),
+    }, "each student against each rival, and none against itself"
+    assert found["worse", "better", "gaussian"].verdict == "IMPROVES"
+    assert found["cut", "worse", "gaussian"] == entries(BOARDS["whole"])["cut", "worse", "gaussian"]
+    text = told(b, other="rival")
+    assert "students against rivals" in text and "in percent of the rival's mean" in text
+    assert "teacher" not in text.split("Made by")[0]
+
+
+def test_a_rival_that_diverges_loses_and_is_named():
+    b = against(BOARDS["diverged"], ["better"])
+    e = entries(b, other="rival")["better", "worse", "gaussian"]
+    assert e.text.endswith("(better diverged 1/4)") and e.verdict != "DOES NOT"
+
+
+def test_an_unknown_rival_is_told_with_those_that_there_are():
+    with pytest.raises(ValueError, match=r"no method is called 'em'.*better, worse"):
+        against(BOARDS["whole"], ["em"])
+
+
+def test_the_command_writes_rivals_into_a_place_of_their_own(tmp_path):
+    suite = str(Path(__file__).parents[2] / "suites" / "quick.yaml")
+    call = [*("leaderboard", suite, "--store", str(tmp_path / "store"), "--against")]
+    page = tmp_path / "page.md"
+    page.write_text("".join(f"<!-- {x}:begin -->\n<!-- {x}:end -->\n" for x in ("leaderboard", "rivals")))
+    done = CliRunner().invoke(cli, [*call, "observed", "--into", str(page)])
+    assert done.exit_code == 0, done.output
+    first, second = page.read_text().split("<!-- leaderboard:end -->")
+    assert first == "<!-- leaderboard:begin -->\n" and "students against rivals" in second
+    wrong = CliRunner().invoke(cli, [*call, "observd"])
+    assert wrong.exit_code == 2 and "'observd'" in wrong.output and "observed" in wrong.output
