@@ -23,14 +23,14 @@ from dcdbench.batch import randn_like
 from dcdbench.linalg import sqrtm
 from dcdbench.problem import Measurement, Problem
 from dcdbench.restorers.gain import gain
-from dcdbench.restorers.pool import at_most
+from dcdbench.restorers.linear import START, matrices, power
+from dcdbench.restorers.pool import PORTION, at_most
 from dcdbench.streams import Stream
 
 DENSE = 2**24  # numbers in the matrices of all draws of A up to which these are made: 128 MiB
 
-START = 0.1  # of the signals' power: directions that A hides keep the variance that they start with
-
-Update = Callable[[Tensor, Tensor], Tensor]  # from a covariance (d, d) and residuals (n, m) to signals (n, d)
+# From n measurements, a covariance (d, d), and what the measurements are off by, to corrections (n, d).
+Update = Callable[[Measurement, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class GaussianPosterior:
     """Samples of posteriors under a Gaussian prior that is fitted first; needs no network, and a linear A.
 
     Where few numbers tell all draws of A, or all are alike, posteriors are exact, else found by conjugate
-    gradients.
+    gradients; then each round takes some of the measurements.
 
     Args:
         laps: Rounds of expectation maximization, >= 1.
@@ -71,18 +71,22 @@ class GaussianPosterior:
         """One signal for each of at most `pool` measurements, `(n, *signal)`; the denoiser is not asked."""
         m = at_most(problem.train, self.pool, stream / "pool").to(dtype=torch.float64)
         rng = (stream / "moments").rng(m.y.device)
-        sigma = self.noise(m, rng)
-        update = _update(m, problem.corruption.operator.random, sigma, self.solves)
-        law = fit(m, sigma, update, self.laps, rng)
-        return _posterior(law, m, sigma, update, rng).reshape(-1, *m.shape).to(problem.train.y.dtype)
+        sigma, random = self.noise(m, rng), problem.corruption.operator.random
+        if (len(m) if random else 1) * math.prod(m.shape) * m.y[0].numel() <= DENSE:
+            size, update = len(m), partial(_exact, matrices(m if random else m[:1]), sigma)
+        else:
+            size, update = PORTION, partial(_iterated, sigma, self.solves)
+        law = fit(m, sigma, update, self.laps, rng, size)
+        parts = [_posterior(law, m[k : k + size], sigma, update, rng) for k in range(0, len(m), size)]
+        return torch.cat(parts).reshape(-1, *m.shape).to(problem.train.y.dtype)
 
     def noise(self, m: Measurement, rng: torch.Generator) -> float:
         """The noise that is assumed."""
-        return max(m.sigma_y, self.floor * math.sqrt(_power(m, rng)))
+        return max(m.sigma_y, self.floor * math.sqrt(power(m, rng)))
 
 
-def fit(m: Measurement, sigma: float, update: Update, laps: int, rng: torch.Generator) -> Moments:
-    r"""The moments of signals, from their measurements.
+def fit(m: Measurement, sigma: float, update: Update, laps: int, rng: torch.Generator, size: int) -> Moments:
+    r"""The moments of signals, from `size` measurements in each lap.
 
     In the second half of the laps moments are averaged over laps, which brings them to the most likely
     ones however few samples there are: stochastic approximation (Delyon et al., 1999),
@@ -90,45 +94,29 @@ def fit(m: Measurement, sigma: float, update: Update, laps: int, rng: torch.Gene
     """
     d = math.prod(m.shape)
     first = m.y.new_zeros(d)
-    second = START * _power(m, rng) * torch.eye(d).to(m.y)
+    second = START * power(m, rng) * torch.eye(d).to(m.y)
     for lap in range(laps):
         law = Moments(first, second - torch.outer(first, first))
-        x = _posterior(law, m, sigma, update, rng)
+        x = _posterior(law, _some(m, size, rng), sigma, update, rng)
         rate = 1 / max(1, lap - laps // 2 + 1)
         first, second = first.lerp(x.mean(0), rate), second.lerp(x.mT @ x / len(x), rate)
     return Moments(first, second - torch.outer(first, first))
-
-
-def _power(m: Measurement, rng: torch.Generator) -> float:
-    """The mean square of a signal's entries, were signals white."""
-    white = torch.randn(len(m), *m.shape, generator=rng, device=rng.device, dtype=m.y.dtype)
-    return max(float(m.y.square().mean() / m.A(white).square().mean().clamp(min=1e-12)), 1e-8)
 
 
 def _posterior(law: Moments, m: Measurement, sigma: float, update: Update, rng: torch.Generator) -> Tensor:
     """One sample of each posterior, `(n, d)`."""
     x = law.sample(len(m), rng)
     y = m.A(x.reshape(-1, *m.shape)) + sigma * m.A.restrict(randn_like(m.y, rng))
-    return x + update(law.cov, m.y - y)
+    return x + update(m, law.cov, m.y - y)
 
 
-def _update(m: Measurement, random: bool, sigma: float, solves: int) -> Update:
-    """`C A^T (A C A^T + sigma^2)^-1 r` as a function of C and r."""
-    draws = len(m) if random else 1
-    if draws * math.prod(m.shape) * m.y[0].numel() > DENSE:
-        return partial(_iterated, m, sigma, solves)
-    return partial(_exact, _matrices(m[:draws]), sigma)
+def _some(m: Measurement, size: int, rng: torch.Generator) -> Measurement:
+    if len(m) <= size:
+        return m
+    return m[torch.randperm(len(m), generator=rng, device=rng.device)[:size]]
 
 
-def _matrices(m: Measurement) -> Tensor:
-    """The matrix of each draw of A, `(n, m, d)`, column by column."""
-    n, d = len(m), math.prod(m.shape)
-    unit = torch.eye(d).to(m.y).reshape(d, *m.shape)
-    columns = [m.A(e.expand(n, *m.shape)).flatten(1) for e in unit]
-    return torch.stack(columns, 2)
-
-
-def _exact(H: Tensor, sigma: float, cov: Tensor, r: Tensor) -> Tensor:
+def _exact(H: Tensor, sigma: float, m: Measurement, cov: Tensor, r: Tensor) -> Tensor:
     crossed = H @ cov  # (n, m, d)
     own = crossed @ H.mT + sigma**2 * torch.eye(H.shape[1]).to(H)
     factor = torch.linalg.cholesky(own)
@@ -138,7 +126,7 @@ def _exact(H: Tensor, sigma: float, cov: Tensor, r: Tensor) -> Tensor:
     return (crossed.mT @ solved)[..., 0]
 
 
-def _iterated(m: Measurement, sigma: float, solves: int, cov: Tensor, r: Tensor) -> Tensor:
+def _iterated(sigma: float, solves: int, m: Measurement, cov: Tensor, r: Tensor) -> Tensor:
     def spread(x: Tensor) -> Tensor:
         return (x.flatten(1) @ cov).reshape(x.shape)
 

@@ -6,7 +6,7 @@ expectation maximisation, as in Rozet et al. (2024), https://arxiv.org/abs/2405.
 
 from __future__ import annotations
 
-__all__ = ["LARGEST", "Wiener", "matrices", "moments"]
+__all__ = ["LARGEST", "Wiener", "moments"]
 
 import math
 from collections.abc import Iterator
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from dcdbench.problem import Measurement, Problem
+from dcdbench.restorers.linear import START, matrices, power
 from dcdbench.streams import Stream
 
 LARGEST = 256  # entries of a signal whose covariance is learned
@@ -29,7 +30,8 @@ class Wiener:
     r"""`mu + C A^T (A C A^T + sigma_y^2 I)^-1 (y - A mu)`; for signals of more than 256 entries `A^+ y`.
 
     Args:
-        laps: Steps of expectation maximisation, which starts from white signals.
+        laps: Steps of expectation maximisation, which starts from white signals with a tenth of the power:
+            directions that A all but hides would else be filled with noise.
         most: From how many measurements the moments are learned.
     """
 
@@ -38,24 +40,25 @@ class Wiener:
 
     def restore(self, denoiser: Any, problem: Problem, stream: Stream) -> Tensor:
         """One signal per training measurement, `(n, *signal)`."""
-        m, same = problem.train, not problem.corruption.operator.random
+        m, same = problem.train.to(dtype=torch.float64), not problem.corruption.operator.random
         if math.prod(m.shape) > LARGEST:
-            return m.A.pinv(m.y)
-        mean, cov = moments(m[: self.most], same, self.laps)
+            return problem.train.A.pinv(problem.train.y)
+        mean, cov = moments(m[: self.most], same, self.laps, (stream / "moments").rng(m.y.device))
         parts = [posterior(part, A, mean, cov)[0] for part, A in pieces(m, same)]
-        return torch.cat(parts).reshape(len(m), *m.shape).to(m.y)
+        return torch.cat(parts).reshape(len(m), *m.shape).to(problem.train.y)
 
 
-def moments(m: Measurement, same: bool, laps: int) -> tuple[Tensor, Tensor]:
+def moments(m: Measurement, same: bool, laps: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """The mean `(d,)` and the covariance `(d, d)` of signals, float64.
 
     Args:
         m: The measurements, of linear operators.
         same: Whether all have the same operator.
         laps: Steps of expectation maximisation.
+        rng: For the first guess of the signals' power.
     """
-    x = m.A.pinv(m.y).flatten(1).double()
-    mean, cov = x.mean(0), torch.eye(x.shape[1], dtype=x.dtype, device=x.device) * x.var()
+    eye = torch.eye(math.prod(m.shape), dtype=torch.float64, device=m.y.device)
+    mean, cov = eye.new_zeros(len(eye)), START * power(m, rng) * eye
     for _ in range(laps):
         first, second = torch.zeros_like(mean), torch.zeros_like(cov)
         for part, A in pieces(m, same):
@@ -86,11 +89,3 @@ def pieces(m: Measurement, same: bool) -> Iterator[tuple[Measurement, Tensor]]:
     for k in range(0, len(m), size):
         part = m[k : k + size]
         yield part, matrices(part)
-
-
-def matrices(m: Measurement) -> Tensor:
-    """The operators as matrices, `(n, m, d)`, float64."""
-    A = m.A.to(dtype=torch.float64)
-    d = math.prod(m.shape)
-    units = torch.eye(d, dtype=torch.float64, device=m.y.device).reshape(d, 1, *m.shape)
-    return torch.stack([A(e.expand(len(m), *m.shape)).flatten(1) for e in units], 2)

@@ -81,6 +81,16 @@ def test_iterations_agree_with_matrices(operator: OperatorLaw, monkeypatch: pyte
     assert not torch.allclose(one, exact, rtol=0, atol=2e-3)  # the control
 
 
+@pytest.mark.parametrize("solves", [50, pytest.param(1, id="control")])
+def test_laps_may_take_some_of_the_measurements(solves: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = problem(Inpainting(0.5), 0.1, LAW.sample(N, rng()))
+    monkeypatch.setattr(moments, "DENSE", 0)
+    monkeypatch.setattr(moments, "PORTION", N // 8)
+    x = GaussianPosterior(laps=60, solves=solves).restore(None, world, Stream(0))
+    assert len(x) == N
+    assert (off(x) < 0.1) == (solves == 50)
+
+
 def test_takes_no_more_than_the_pool() -> None:
     world = problem(Identity(), 0.3, LAW.sample(100, rng()))
     assert GaussianPosterior(laps=2, pool=60).restore(None, world, Stream(0)).shape == (60, D)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from dcdbench.harness.conformance import CONTRACT, Case, fits
 from dcdbench.linalg import least_squares
+from dcdbench.operators import mri
 from dcdbench.operators.coils import synthetic_maps
 from dcdbench.operators.fourier import Fourier, SingleCoil
 from dcdbench.operators.lines import Cartesian, acs_region
@@ -305,6 +306,28 @@ def test_least_squares_of_one_sample_depends_on_no_other() -> None:
     x = least_squares(applied(a), applied(a.mT), y)
     torch.testing.assert_close(x[:1], alone)
     assert (x[1] == 0).all()  # nothing measured, nothing seen
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 5), st.integers(1, 7), st.integers(1, 4), st.booleans(), st.integers(0, 2**31))
+def test_rows_are_inverted_exactly(height: int, width: int, coils: int, shared: bool, seed: int) -> None:
+    law = MRI(acceleration=1.5, acs=0, coils=coils, shared_coils=shared)
+    A = draw(law, height, width, seed=seed)
+    y = normal(seed, 3, 2 * coils, height, width)
+    units = torch.eye(2 * height * width, dtype=F64).reshape(-1, 1, 2, height, width)
+    basis = units.expand(-1, 3, -1, -1, -1)
+    a = torch.stack([A(e).flatten(1) for e in basis], -1)
+    expected = (torch.linalg.pinv(a, rtol=1e-12) @ A.restrict(y).flatten(1)[..., None])[..., 0]
+    scale = 1e-10 * float(torch.linalg.pinv(a, rtol=1e-12).flatten(1).norm(dim=1).max()) ** 2
+    torch.testing.assert_close(A.pinv(y).flatten(1), expected, atol=scale + 1e-12, rtol=1e-8)
+
+
+def test_long_rows_take_conjugate_gradients_to_the_same_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    A, y = draw(MRI(acceleration=1.5, coils=3, shared_coils=True), 4, 6, 2), normal(1, 2, 6, 4, 6)
+    rows = A.pinv(y)
+    monkeypatch.setattr(mri, "NARROW", 5)
+    torch.testing.assert_close(A.pinv(y), rows, atol=1e-7, rtol=1e-7)
+    assert not torch.allclose(sense(A, y, 2), rows, atol=1e-3)  # the control
 
 
 def test_ridge_is_tikhonov() -> None:
