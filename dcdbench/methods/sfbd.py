@@ -1,7 +1,7 @@
 r"""Stochastic forward-backward deconvolution: denoise the data, learn from them, and again.
 
-Lu et al., 2025, https://arxiv.org/abs/2502.05446. There the first model is trained on a few clean signals;
-here it is an Ambient Tweedie teacher, which needs none.
+Lu et al., 2025, https://arxiv.org/abs/2502.05446. There the first model is trained on a few clean signals,
+which can be had here; else it is an Ambient Tweedie teacher, which needs none.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 __all__ = ["SFBD"]
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 from dcdbench.methods import register
 from dcdbench.methods.em import clean_law, relearn
@@ -17,6 +17,7 @@ from dcdbench.methods.ideal import denoising
 from dcdbench.methods.oracle import OnSignals
 from dcdbench.methods.teacher import teach
 from dcdbench.objectives.ambient_tweedie import AmbientTweedie
+from dcdbench.phases.few import Few
 from dcdbench.phases.relearn import Relearn
 from dcdbench.phases.teach import Teach
 from dcdbench.problem import Corruption
@@ -28,14 +29,17 @@ from dcdbench.samplers.heun import Heun
 @register("sfbd")
 @dataclass(frozen=True)
 class SFBD:
-    """An Ambient Tweedie teacher; then laps that run it backward from each measurement and learn the result.
+    """A first model; then laps that run it backward from each measurement and learn the result.
 
-    The teacher, shared with the method `teacher`, takes its budget; that of a student is split evenly over
-    the laps.
+    The first is an Ambient Tweedie teacher, shared with the method `teacher`, or one of `clean` signals. It
+    takes a teacher's budget; that of a student is split evenly over the laps. Laps learn from what was
+    measured alone, as in the publication.
 
     Args:
         laps: How many times the measurements are denoised and learned, >= 1.
-        objective: The teacher's loss.
+        clean: How many clean signals the first model is trained on, 0 or >= 2; with any, the method is
+            marked as one that was given clean data, and takes part in no rank.
+        objective: The teacher's loss, where there are none.
         backward: How they are denoised.
         teacher_lr: The teacher's learning rate, as in the method `teacher`.
         lr: The learning rate of every lap.
@@ -43,17 +47,23 @@ class SFBD:
     """
 
     laps: int = 3
+    clean: int = 0
     objective: AmbientTweedie = field(default_factory=AmbientTweedie)
     backward: Backward = field(default_factory=Backward)
     teacher_lr: float = 1e-3
     lr: float = 1e-3
     steps: int = 18
 
-    needs_clean: ClassVar[bool] = False
-
     def __post_init__(self) -> None:
         if self.laps < 1:
             raise ValueError(f"laps must be >= 1, got {self.laps}")
+        if self.clean < 0 or self.clean == 1:
+            raise ValueError(f"clean must be 0 or >= 2, got {self.clean}")
+
+    @property
+    def needs_clean(self) -> bool:
+        """Whether clean signals are asked for."""
+        return self.clean > 0
 
     def supports(self, corruption: Corruption, shape: tuple[int, ...]) -> str | None:
         """White noise on signals, and nothing else."""
@@ -62,10 +72,16 @@ class SFBD:
         return self.objective.supports(corruption)
 
     def phases(self, setting: Setting) -> tuple[Teach | Relearn, ...]:
-        """The teacher, then the laps."""
+        """The first model, then the laps."""
         kimg = setting.student_kimg / self.laps
         laps = (relearn(setting, kimg, self.backward, self.lr, lap) for lap in range(1, self.laps + 1))
-        return (teach(self.objective, setting, self.teacher_lr), *laps)
+        return (self._first(setting), *laps)
+
+    def _first(self, setting: Setting) -> Teach:
+        if not self.clean:
+            return teach(self.objective, setting, self.teacher_lr)
+        kimg, batch = setting.teacher_kimg, setting.batch
+        return Few(OnSignals(), setting.network, kimg, batch, self.teacher_lr, signals=self.clean)
 
     def sampler(self, setting: Setting) -> Heun:
         """Heun's method, down to no noise."""

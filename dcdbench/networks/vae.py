@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from dcdbench.networks.edm import seeded
 
 LOG_RANGE = 7.0  # widths of latents and signals are within a factor of e^7 of the data's
+# A decoder that starts wide explains signals by its width, and never by latents: Lucas et al., 2019,
+# https://arxiv.org/abs/1911.02469. In units of the data.
+WIDTH = 0.1
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Autoencoder(nn.Module):
         self.register_buffer("scale", torch.ones(()))
         self.encoder = layers(d + condition, 2 * self.latent, law)
         self.decoder = layers(self.latent, d, law)
-        self.log_s = nn.Parameter(torch.zeros(1 if law.tied else d))
+        self.log_s = nn.Parameter(torch.full((1 if law.tied else d,), math.log(WIDTH)))
 
     def form(self) -> dict[str, float]:
         """What is needed beside the weights to build this again."""

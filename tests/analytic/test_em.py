@@ -125,7 +125,7 @@ def test_learns_a_curve_from_random_projections() -> None:
     first, last = sinkhorn(pools[0]), sinkhorn(pools[-1])
     backward = sinkhorn(world.train.A.back(world.train.y))
     assert first < backward  # a Gaussian prior is better than none
-    assert last < 1.05 * first  # and laps do not lose what it found
+    assert last < 0.8 * first  # and laps are better than it
     assert sinkhorn(x) < 0.5 * backward
 
 

@@ -112,6 +112,27 @@ def test_samples_have_the_moments_of_the_posterior(name: str) -> None:
     assert float(((torch.cov(blind.T) - exact.cov) / torch.outer(scale, scale)).abs().max()) > 0.2
 
 
+@pytest.mark.parametrize("name", OPERATORS)
+def test_with_few_levels_samples_are_a_little_too_narrow(name: str) -> None:
+    """As shipped: the right means, and variances that lack at most 0.28 of themselves, and have nothing over.
+
+    A step takes the mean of the signal given its state for the signal: what it leaves out is of the order of
+    a step, so that twice as many levels, the control, leave out less.
+    """
+    n = 4000
+    m = measured(name, n)
+    exact = LAW.posterior(m.y[0], matrix(m[:1].A), SIGMA_Y)
+    scale = exact.cov.diagonal().sqrt()
+    shipped, finer = (k.sample(DENOISER, m, rng(4)) for k in (MMPS(), MMPS(steps=64)))
+    assert float(((shipped.mean(0) - exact.mean) / scale).abs().max()) < 0.1
+    ratios = [x.var(0) / exact.cov.diagonal() for x in (shipped, finer)]
+    noise = 4 * (2 / n) ** 0.5
+    assert float(ratios[0].min()) > 0.72 and float(ratios[0].max()) < 1 + noise
+    assert float(ratios[1].min()) > 0.82 and bool((ratios[1] > ratios[0]).all())
+    correlation = torch.corrcoef(shipped.T) - exact.cov / torch.outer(scale, scale)
+    assert float(correlation.abs().max()) < 0.1
+
+
 def test_without_noise_samples_meet_the_measurements() -> None:
     m = measured("mask", 100, sigma_y=0.0)
     x = MMPS(floor=0.01).sample(DENOISER, m, rng(4))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice, pairwise
 from typing import Any
 
@@ -10,12 +11,17 @@ import torch
 from torch import Tensor
 
 from dcdbench.analytic import Gaussian, GaussianMixture, w2_gaussian
+from dcdbench.methods.oracle import OnSignals
 from dcdbench.methods.sfbd import SFBD
 from dcdbench.methods.teacher import Teacher
 from dcdbench.networks.exact import ExactDenoiser
 from dcdbench.networks.mlp import MLP
 from dcdbench.operators.identity import Identity
 from dcdbench.operators.inpainting import Inpainting
+from dcdbench.phases.few import Few
+from dcdbench.phases.relearn import Relearn
+from dcdbench.phases.start import on_clean
+from dcdbench.phases.teach import Teach
 from dcdbench.problem import Corruption, Problem
 from dcdbench.protocols import Setting
 from dcdbench.restorers.backward import Backward
@@ -95,25 +101,100 @@ def test_laps_converge_to_the_law() -> None:
     assert distances[-1] < 0.4 * distance(world.train.y)
 
 
-def test_learns_from_noisy_data_alone() -> None:
-    world = problem()
-    setting = Setting(NOISY, MLP(48, 1), teacher_kimg=100.0, student_kimg=60.0, batch=256)
-    method, net = SFBD(laps=2), None
+def result_of(method: SFBD, world: Problem, clean: Tensor, kimg: float = 100.0) -> Tensor:
+    """Samples, after trainings as the harness runs them."""
+    setting = Setting(NOISY, MLP(48, 1), teacher_kimg=kimg, student_kimg=0.6 * kimg, batch=256)
+    net: Any = None
     for phase in method.phases(setting):
-        stream = Stream(0) / phase.kind
-        state = phase.init(world, net, stream / "init")
-        for _ in islice(train(phase, world, state, stream / "step"), round(1000 * phase.kimg / 256)):
+        stream, given = Stream(0) / phase.kind, on_clean(world, clean) if phase.needs_clean else world
+        state = phase.init(given, net, stream / "init")
+        for _ in islice(train(phase, given, state, stream / "step"), round(1000 * phase.kimg / 256)):
             pass
         net = phase.result(state).requires_grad_(False)
-    x = method.sampler(setting).sample(net, world, 2000, rng(9)).x
-    assert distance(x) < 0.5 * distance(world.train.y)
+    return method.sampler(setting).sample(net, world, 2000, rng(9)).x
+
+
+def test_learns_from_noisy_data_alone() -> None:
+    world = problem()
+    assert distance(result_of(SFBD(laps=2), world, torch.empty(0, 2))) < 0.5 * distance(world.train.y)
+
+
+# With a few clean signals
+
+FEW = Few(OnSignals(), MLP(8, 1), kimg=1.0, batch=16, signals=7)
+CLEAN = torch.randn(40, 2, generator=torch.Generator().manual_seed(8))
+
+
+def test_a_few_clean_signals_tell_of_the_law() -> None:
+    """Clean signals of another law, the control, do not."""
+    world, x, few = problem(), LAW.sample(100, rng(7)).float(), SFBD(laps=1, clean=100)
+    near = distance(result_of(few, world, x, 50.0))
+    assert near < 0.5 * distance(world.train.y)
+    assert near < distance(result_of(few, world, 0.1 * x + 2.0, 50.0))
+
+
+def test_so_many_different_clean_signals_are_seen() -> None:
+    """What the others are changes no bit; one of those that were drawn, the control, does."""
+    world = on_clean(problem(30), CLEAN)
+    state = FEW.init(world, None, Stream(0))
+    drawn = state.frozen["pool"].x
+    assert len(drawn.unique(dim=0)) == len(drawn) == 7
+    among = (CLEAN[:, None] == drawn).all(2).any(1)
+    assert int(among.sum()) == 7
+
+    def weights(x: Tensor) -> dict[str, Tensor]:
+        given = on_clean(world, x)
+        state = FEW.init(given, None, Stream(0))
+        for _ in islice(train(FEW, given, state, Stream(1)), 3):
+            pass
+        return state.tensors()
+
+    a = weights(CLEAN)
+    b = weights(torch.where(among[:, None], CLEAN, torch.full_like(CLEAN, torch.nan)))
+    assert all(torch.equal(a[k], b[k]) for k in a)
+    c = weights(CLEAN.index_fill(0, among.nonzero()[0], 0.0))
+    assert not all(torch.equal(a[k], c[k]) for k in a)
+
+
+def test_fewer_are_the_first_of_more() -> None:
+    world = on_clean(problem(30), CLEAN)
+    few, more, others = (
+        replace(FEW, signals=n).init(world, None, Stream(seed)).frozen["pool"].x
+        for n, seed in ((5, 0), (9, 0), (9, 1))
+    )
+    assert torch.equal(few, more[:5]) and not torch.equal(more, others)
+
+
+def test_a_resumed_training_on_a_few_gives_the_same_bits() -> None:
+    world = on_clean(problem(30), CLEAN)
+    whole, first, second = (FEW.init(world, None, Stream(0)) for _ in range(3))
+    second.frozen["pool"].x.zero_()  # what was saved is put in its place
+    for state, steps in ((whole, 5), (first, 2)):
+        for _ in islice(train(FEW, world, state, Stream(1)), steps):
+            pass
+    second.load({k: v.clone() for k, v in first.tensors().items()})
+    for _ in islice(train(FEW, world, second, Stream(1)), 3):
+        pass
+    a, b = whole.tensors(), second.tensors()
+    assert all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_only_the_first_model_is_given_clean_signals() -> None:
+    setting = Setting(NOISY, MLP(8, 1), teacher_kimg=2.0, student_kimg=1.5)
+    plain, few = SFBD(), SFBD(clean=50)
+    assert not plain.needs_clean and few.needs_clean
+    first, *laps = few.phases(setting)
+    assert isinstance(first, Few) and first.signals == 50 and first.needs_clean and first.kimg == 2.0
+    assert tuple(laps) == plain.phases(setting)[1:]  # which see measurements alone
+    assert not any(phase.needs_clean for phase in (*laps, *plain.phases(setting)))
 
 
 def test_shares_its_teacher() -> None:
     setting = Setting(NOISY, MLP(8, 1), teacher_kimg=2.0, student_kimg=1.5)
     first, *laps = SFBD(laps=3).phases(setting)
-    assert first == Teacher().phases(setting)[0]
-    assert [lap.kimg for lap in laps] == pytest.approx([0.5] * 3) and all(lap.warm for lap in laps)
+    assert first == Teacher().phases(setting)[0] and type(first) is Teach
+    assert [lap.kimg for lap in laps] == pytest.approx([0.5] * 3)
+    assert all(isinstance(lap, Relearn) and lap.warm for lap in laps)
 
 
 def test_says_what_it_cannot_do() -> None:
@@ -122,3 +203,12 @@ def test_says_what_it_cannot_do() -> None:
     assert "sigma_y is 0" in str(SFBD().supports(Corruption(Identity()), (2,)))
     with pytest.raises(ValueError, match="laps must be >= 1, got 0"):
         SFBD(laps=0)
+    for wrong in (-1, 1):
+        with pytest.raises(ValueError, match=f"clean must be 0 or >= 2, got {wrong}"):
+            SFBD(clean=wrong)
+    with pytest.raises(ValueError, match="signals must be >= 2"):
+        replace(FEW, signals=1)
+    with pytest.raises(ValueError, match="needs_clean must be true"):
+        replace(FEW, needs_clean=False)
+    with pytest.raises(ValueError, match="50 clean signals are to be drawn, and there are 40"):
+        replace(FEW, signals=50).init(on_clean(problem(30), CLEAN), None, Stream(0))
