@@ -1,35 +1,22 @@
-"""How phase diagrams are drawn: verdicts by numbers, cell by cell, under the boundaries that theory gives.
-
-A `Phase` panel has two parameters of a claim as its axes, and colours each cell by the verdict in its centre.
-A `Profile` panel has one, and marks distances with the colour of their verdict. Where both distances of a
-cell are known, in closed form or by a second computation, the boundary is drawn along which the student is
-just so much nearer that a claim holds.
-"""
+"""Figures of phase diagrams: their panels in rows, under one legend."""
 
 from __future__ import annotations
 
-__all__ = ["Axis", "Curve", "Diagram", "Phase", "Point", "Profile", "bracketed", "contrast", "figure", "save"]
+__all__ = ["Diagram", "figure", "save"]
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from theory.claim import SMALLEST_GAIN, Check, Evidence, Verdict, verdict
+from theory.panels import COLOURS, HATCHED, Phase, Profile, hatch
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Array = NDArray[np.float64]
-# Dark, middle and white with a hatch: told apart in grey, and by all kinds of colour vision.
-COLOURS = {Verdict.HOLDS: "#2c6fad", Verdict.FAILS: "#f2b387", Verdict.UNDECIDED: "#ffffff"}
-HATCH, HATCHED = "xxxx", "#555555"
 BOUNDARY = "1 % nearer than the teacher, from which on a claim holds"
 STYLE: dict[Any, Any] = {  # keys of matplotlib, which names all of them in its types
     "svg.hashsalt": "theory",
@@ -40,100 +27,7 @@ STYLE: dict[Any, Any] = {  # keys of matplotlib, which names all of them in its 
     "legend.fontsize": 8,
 }
 SIZE = (2.9, 2.5)  # of a panel, in inches
-Point = tuple[float, float, Verdict]
-
-
-@dataclass(frozen=True)
-class Axis:
-    """A parameter with its range."""
-
-    label: str
-    low: float
-    high: float
-    log: bool = False
-
-    def ends(self, cells: int) -> Array:
-        """Where cells begin and end, `(cells + 1,)`."""
-        space = np.geomspace if self.log else np.linspace
-        return np.asarray(space(self.low, self.high, cells + 1))
-
-    def centres(self, cells: int) -> Array:
-        """Their middles, `(cells,)`."""
-        ends = self.ends(2 * cells)
-        return ends[1::2]
-
-    @property
-    def curve(self) -> Array:
-        """Many points, for a smooth curve."""
-        return self.ends(300)
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A line that theory gives, or a rule of thumb."""
-
-    label: str
-    x: Array
-    y: Array
-    style: str = "-"
-    colour: str = "black"
-
-    def paint(self, axes: Axes) -> None:
-        """Draws it."""
-        axes.plot(self.x, self.y, self.style, color=self.colour, lw=1.3, label=self.label or None)
-
-
-@dataclass(frozen=True)
-class Phase:
-    """Verdicts over two parameters; `cell` decides at a point, by distances or by bounds of them."""
-
-    title: str
-    x: Axis
-    y: Axis
-    cell: Callable[[float, float], Evidence | Verdict]
-    curves: tuple[Curve, ...] = ()
-    contour: bool = True
-
-    def verdicts(self, cells: int) -> tuple[list[list[Verdict]], Array]:
-        """Of all cells, row by row, with the logarithms of distances over those at which verdicts turn."""
-        rows = [[self.cell(float(x), float(y)) for x in self.x.centres(cells)] for y in self.y.centres(cells)]
-        found = [[verdict(each) if isinstance(each, Evidence) else each for each in row] for row in rows]
-        return found, np.array([[_excess(each) for each in row] for row in rows])
-
-    def paint(self, axes: Axes, cells: int) -> None:
-        """Draws cells, boundary and curves."""
-        found, excess = self.verdicts(cells)
-        x, y = self.x.ends(cells), self.y.ends(cells)
-        for row, low, high in zip(found, y, y[1:], strict=False):
-            start = 0
-            for each, run in groupby(row):
-                stop = start + len(list(run))
-                _fill(axes, each, (x[start], low, x[stop] - x[start], high - low))
-                start = stop
-        if self.contour and excess.min() < 0 < excess.max():  # never for a NaN, of bounds
-            _boundary(axes, self, excess)
-        for curve in self.curves:
-            curve.paint(axes)
-        _dress(axes, self.title, self.x, self.y)
-
-
-@dataclass(frozen=True)
-class Profile:
-    """A distance over one parameter: numbers as points, each with its verdict, on the curves of theory."""
-
-    title: str
-    x: Axis
-    y: Axis
-    points: Callable[[int], list[Point]]
-    curves: tuple[Curve, ...]
-
-    def paint(self, axes: Axes, cells: int) -> None:
-        """Draws curves and points."""
-        for curve in self.curves:
-            curve.paint(axes)
-        for x, y, each in self.points(cells):
-            axes.plot(x, y, "o", ms=4.5, mfc=COLOURS[each], mec="black", mew=0.6, zorder=3)
-        _dress(axes, self.title, self.x, self.y)
+WIDE = 3  # columns of panels, over which a legend fits in one row
 
 
 @dataclass(frozen=True)
@@ -159,8 +53,6 @@ def figure(diagram: Diagram, quick: bool = False) -> Figure:
     """Draws a diagram."""
     import matplotlib
     from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
 
     with matplotlib.rc_context(STYLE):
         rows = -(-len(diagram.panels) // diagram.columns)
@@ -169,20 +61,32 @@ def figure(diagram: Diagram, quick: bool = False) -> Figure:
         axes = np.ravel(drawn.subplots(rows, diagram.columns, squeeze=False))
         for panel, each in zip(diagram.panels, axes, strict=True):
             panel.paint(each, diagram.quick if quick else diagram.cells)
-        for i, panel in enumerate(diagram.panels):  # a label once for panels that share an axis
-            if i + diagram.columns < len(axes) and diagram.panels[i + diagram.columns].x == panel.x:
-                axes[i].set_xlabel("")
-            if i % diagram.columns and diagram.panels[i - 1].y == panel.y:
-                axes[i].set_ylabel("")
-        keys: list[Artist] = [
-            Patch(fc=colour, ec=HATCHED, lw=0.5, label=str(each), hatch=_hatch(each))
-            for each, colour in COLOURS.items()
-        ]
-        if any(each.collections for each in axes):
-            keys.append(Line2D([], [], color="black", lw=1.3, label=BOUNDARY))
-        columns = 2 if diagram.columns == 1 else 4
-        drawn.legend(handles=keys, loc="outside upper center", ncols=columns, frameon=False)
+        _share_labels(diagram, list(axes))
+        lined = any(each.collections for each in axes)
+        wide = diagram.columns >= WIDE
+        drawn.legend(handles=_keys(lined), loc="outside upper center", ncols=4 if wide else 2, frameon=False)
     return drawn
+
+
+def _share_labels(diagram: Diagram, axes: list[Axes]) -> None:
+    """A label once for panels that share an axis."""
+    for i, panel in enumerate(diagram.panels):
+        if i + diagram.columns < len(axes) and diagram.panels[i + diagram.columns].x == panel.x:
+            axes[i].set_xlabel("")
+        if i % diagram.columns and diagram.panels[i - 1].y == panel.y:
+            axes[i].set_ylabel("")
+
+
+def _keys(lined: bool) -> list[Artist]:
+    """What is told by colours, and by the boundary if there is one."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    keys: list[Artist] = [
+        Patch(fc=colour, ec=HATCHED, lw=0.5, label=str(each), hatch=hatch(each))
+        for each, colour in COLOURS.items()
+    ]
+    return [*keys, Line2D([], [], color="black", lw=1.3, label=BOUNDARY)] if lined else keys
 
 
 def save(drawn: Figure, path: Path) -> None:
@@ -192,68 +96,3 @@ def save(drawn: Figure, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with matplotlib.rc_context(STYLE):
         drawn.savefig(path, dpi=160, metadata={"Date": None} if path.suffix == ".svg" else None)
-
-
-def contrast(teacher: tuple[float, float], student: tuple[float, float]) -> Evidence:
-    """The evidence of a cell, from each distance as computed in two ways; cells are coarse themselves."""
-    return Evidence(Check("teacher", *teacher, 1e-3), Check("student", *student, 1e-3))
-
-
-def bracketed(teacher: tuple[float, float], student: tuple[float, float]) -> Verdict:
-    """The verdict from bounds of both distances, which is certain or none."""
-
-    def at(far: float, near: float) -> Verdict:
-        return verdict(Evidence(Check("teacher", far, far), Check("student", near, near)))
-
-    if at(teacher[0], student[1]) is Verdict.HOLDS:
-        return Verdict.HOLDS
-    return Verdict.FAILS if at(teacher[1], student[0]) is Verdict.FAILS else Verdict.UNDECIDED
-
-
-def _excess(found: Evidence | Verdict) -> float:
-    if not isinstance(found, Evidence):
-        return float("nan")
-    far, near = (1 - SMALLEST_GAIN) * found.teacher.closed, found.student.closed
-    return float(np.log(max(near, 1e-12)) - np.log(max(far, 1e-12)))
-
-
-def _hatch(each: Verdict) -> str | None:
-    return HATCH if each is Verdict.UNDECIDED else None
-
-
-def _fill(axes: Axes, each: Verdict, box: tuple[float, float, float, float]) -> None:
-    from matplotlib.patches import Rectangle
-
-    x, y, width, height = box
-    edge = HATCHED if _hatch(each) else COLOURS[each]  # a thin edge of the same colour closes seams
-    axes.add_patch(Rectangle((x, y), width, height, fc=COLOURS[each], ec=edge, lw=0.4, hatch=_hatch(each)))
-
-
-def _boundary(axes: Axes, panel: Phase, excess: Array) -> None:
-    """The line between centres of cells, continued to the edges of the panel."""
-    wide = np.pad(excess, 1, mode="reflect", reflect_type="odd")
-    n = len(excess)
-    steps = (np.arange(n + 2) - 0.5) / n
-    places = []
-    for axis in (panel.x, panel.y):
-        low, high = (np.log(end) if axis.log else end for end in (axis.low, axis.high))
-        at = low + steps * (high - low)
-        places.append(np.exp(at) if axis.log else at)
-    axes.contour(*places, wide, levels=[0.0], colors="black", linewidths=1.3)
-
-
-def _dress(axes: Axes, title: str, x: Axis, y: Axis) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    axes.set(title=title, xlabel=x.label, ylabel=y.label)
-    for axis, side in ((x, axes.xaxis), (y, axes.yaxis)):
-        if not axis.log:
-            continue
-        (axes.set_xscale if side is axes.xaxis else axes.set_yscale)("log")
-        decades = np.log10(axis.high / axis.low)
-        side.set_major_locator(LogLocator(10, (1.0,) if decades > 2.5 else (1.0, 2.0, 5.0)))
-        side.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        side.set_minor_formatter(NullFormatter())
-    axes.set(xlim=(x.low, x.high), ylim=(y.low, y.high))
-    if axes.get_legend_handles_labels()[1]:
-        axes.legend(loc="best", framealpha=0.85, handlelength=1.6, borderpad=0.3)

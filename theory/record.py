@@ -18,7 +18,7 @@ def decided(name: str) -> dict[str, Any]:
 
 def record(decision: Decision) -> dict[str, Any]:
     """What was claimed, what came out, and whether that was expected."""
-    claim = decision.claim
+    claim, control = decision.claim, decision.control
     stated: dict[str, Any] = {
         "claim": decision.name,
         "statement": claim.statement,
@@ -31,7 +31,7 @@ def record(decision: Decision) -> dict[str, Any]:
         **stated,
         **_trial(decision.trial),
         "as_expected": bool(decision.as_expected),
-        "control": {"change": claim.control.change, **_trial(decision.control)},
+        "control": {"change": claim.control.change, **(_trial(control) if control else {})},
     }
 
 

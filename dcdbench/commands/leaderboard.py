@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["command", "show"]
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,7 @@ def command(
     against: tuple[str, ...],
     into: Path | None,
 ) -> int:
-    """Print the leaderboard of what is finished of SUITE. Nothing is trained.
+    """Print the leaderboard of what is finished of SUITE, and its verdicts on claims. Nothing is trained.
 
     Exit code 3: nothing is finished.
     """
@@ -103,18 +104,35 @@ def show(
 def _rendered(
     plan: Plan, store: Store, form: str, brief: bool, gains: bool, against: tuple[str, ...]
 ) -> tuple[str, bool]:
-    """The leaderboard in a format, and whether any cell is finished."""
-    from dcdbench.harness.leaderboard import leaderboard
+    """The leaderboard in a format, and whether any cell is finished or any claim decided."""
     from dcdbench.harness.render import render, wants_color
-    from dcdbench.harness.results import collect
 
-    board = collect(plan, store)
-    if gains or against:
-        tables = _gains(plan, board, form, against)
-    else:
-        tables = leaderboard(board.brief() if brief else board)
-    text = render(tables, form, wants_color(sys.stdout))
-    return text, any(cell.status != "missing" for cell in board.cells)
+    parts, any_finished, compared = [], False, gains or bool(against)
+    if plan.cells or not plan.suite.package:
+        from dcdbench.harness.leaderboard import leaderboard
+        from dcdbench.harness.results import collect
+
+        board = collect(plan, store)
+        whole = (
+            _gains(plan, board, form, against) if compared else leaderboard(board.brief() if brief else board)
+        )
+        parts.append(whole)
+        any_finished = any(cell.status != "missing" for cell in board.cells)
+    if plan.suite.package and not (compared and parts):
+        from dcdbench.harness.verdicts import tables, verdicts
+
+        found = verdicts(plan, store)
+        parts.append(tables(plan.suite.name, found))
+        any_finished |= any(verdict.as_expected is not None for verdict in found)
+    return render(_joined(parts), form, wants_color(sys.stdout)), any_finished
+
+
+def _joined(parts: Sequence[Tables]) -> Tables:
+    """One leaderboard of all tables, under the first title."""
+    from dcdbench.harness.table import Tables
+
+    tables = tuple(table for part in parts for table in part.tables)
+    return Tables(parts[0].title, tables, tuple(line for part in parts for line in part.footer))
 
 
 def _gains(plan: Plan, board: Board, form: str, rivals: tuple[str, ...]) -> Tables:

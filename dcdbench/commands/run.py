@@ -124,17 +124,7 @@ def _print(plan: Plan, store: Store, form: str) -> None:
     """The leaderboard, the verdicts on claims of a package, or both."""
     from dcdbench.commands.leaderboard import show
 
-    if plan.cells:
-        show(plan, store, form)
-    if plan.suite.package:
-        import sys
-
-        from dcdbench.harness.render import render, wants_color
-        from dcdbench.harness.verdicts import tables, verdicts
-
-        click.echo(
-            render(tables(plan.suite.name, verdicts(plan, store)), form, wants_color(sys.stdout)), nl=False
-        )
+    show(plan, store, form)
 
 
 def _code(plan: Plan, store: Store) -> int:

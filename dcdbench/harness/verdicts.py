@@ -11,7 +11,10 @@ from dcdbench.harness.claimed import KIND
 from dcdbench.harness.plan import Plan
 from dcdbench.harness.stage import Stage
 from dcdbench.harness.store import Store
-from dcdbench.harness.table import Entry, Table, Tables
+from dcdbench.harness.table import Entry, Table, Tables, number
+
+MISSING = "not yet run"
+NUMBERS = ("teacher", "student", "difference")
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,8 @@ class Verdict:
         claim: Its name.
         key: The key of its stage.
         statement: What it says; empty where it is not decided.
+        metric: The distance that it is about; empty for equations.
+        numbers: That distance of teacher and student, and the difference; empty for equations.
         text: The verdict, or why there is none.
         control: The verdict of the claim with one hypothesis changed.
         as_expected: Whether both are the verdicts that theory gives; None where it is not decided.
@@ -30,9 +35,18 @@ class Verdict:
     claim: str
     key: str
     statement: str = ""
-    text: str = "missing"
+    metric: str = ""
+    numbers: tuple[float, ...] = ()
+    text: str = MISSING
     control: str = ""
     as_expected: bool | None = None
+
+    @property
+    def surprise(self) -> str:
+        """Whether claim and control came out as expected, in words; empty where it is not decided."""
+        if self.as_expected is None:
+            return ""
+        return "yes" if self.as_expected else f"no; control: {self.control}"
 
 
 def verdicts(plan: Plan, store: Store) -> tuple[Verdict, ...]:
@@ -44,13 +58,15 @@ def _verdict(stage: Stage, store: Store) -> Verdict:
     name, record = str(stage.spec["claim"]), store.get(stage.key)
     if record is None:
         failure = store.failure(stage.key)
-        return Verdict(name, stage.key, text=f"failed: {failure.text}" if failure else "missing")
+        return Verdict(name, stage.key, text=f"failed: {failure.text}" if failure else MISSING)
     found = record.result
     control = found["control"]
     return Verdict(
         claim=name,
         key=stage.key,
         statement=found["statement"],
+        metric=found.get("metric", ""),
+        numbers=tuple(float(found[name]) for name in NUMBERS if name in found),
         text=_told(found["verdict"], found["expected"]),
         control=_told(control["verdict"], control["expected"]),
         as_expected=bool(found["as_expected"]),
@@ -63,20 +79,22 @@ def _told(verdict: str, expected: str) -> str:
 
 def tables(name: str, found: Sequence[Verdict]) -> Tables:
     """The verdicts as a table."""
-    rows = tuple(
-        tuple(
-            Entry(text) for text in (v.claim, v.statement, v.text, v.control, v.key.removeprefix(f"{KIND}-"))
-        )
-        for v in found
-    )
     table = Table(
         "claims",
-        "A control is the claim with one hypothesis changed. `dcdbench show claim-KEY` has every number.",
-        ("claim", "statement", "verdict", "control", "key"),
-        rows,
-        wrap=38,
+        "As expected: claim and control, which has one hypothesis changed. An equation has no distances. "
+        "`dcdbench show claim-KEY` has every number.",
+        ("claim", "statement", "metric", *NUMBERS, "verdict", "as expected", "key"),
+        tuple(map(_row, found)),
+        wrap=30,
     )
     return Tables(name, (table,), (_summary(found),))
+
+
+def _row(v: Verdict) -> tuple[Entry, ...]:
+    numbers = [Entry(number(value), value) for value in v.numbers] or [Entry("")] * len(NUMBERS)
+    before = (Entry(v.claim), Entry(v.statement), Entry(v.metric))
+    after = (Entry(v.text, verdict=v.text), Entry(v.surprise), Entry(v.key.removeprefix(f"{KIND}-")))
+    return (*before, *numbers, *after)
 
 
 def _summary(found: Sequence[Verdict]) -> str:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from dcdbench.commands.leaderboard import show
 from dcdbench.harness.claimed import claim_names, claim_stages
+from dcdbench.harness.context import Outcome
 from dcdbench.harness.mistakes import SuiteError
 from dcdbench.harness.plan import make_plan
 from dcdbench.harness.records import Failure
@@ -83,10 +85,31 @@ def test_what_is_not_decided_is_told(folder: Path, monkeypatch: pytest.MonkeyPat
     plan, store = make_plan(load_suite(folder / "toy.yaml")), Store(folder / "results")
     store.fail(plan.stages[1].key, Failure("exception", "ArithmeticError: no"))
     found = verdicts(plan, store)
-    assert [v.text for v in found] == ["missing", "failed: ArithmeticError: no"]
+    assert [v.text for v in found] == ["not yet run", "failed: ArithmeticError: no"]
     assert not any(v.as_expected for v in found)
     text = render(tables("toy", found))
     assert "2 claims, 0 not as expected, 2 open" in text and plan.stages[0].key.removeprefix("claim-") in text
+
+
+def test_the_leaderboard_of_claims(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Distances and verdicts of those that are decided, from the store; of the others, that they are not."""
+    monkeypatch.syspath_prepend(str(folder))
+    (folder / "toy").rename(folder / "shown_toy")
+    (folder / "toy.yaml").write_text("claims: {package: shown_toy}\n")
+    plan, store = make_plan(load_suite(folder / "toy.yaml")), Store(folder / "results")
+    assert show(plan, store, "text") == 3 and capsys.readouterr().out.count("not yet run") == 2
+    told = {"verdict": "HOLDS", "expected": "FAILS"}
+    distances = {"metric": "W2^2", "teacher": "inf", "student": 0.25, "difference": "-inf"}
+    result = {"statement": "It is.", **distances, **told, "control": told, "as_expected": False}
+    store.put(plan.stages[0].key, plan.stages[0].identity, Outcome(result), {})
+    assert show(plan, store, "json") == 0
+    (table,) = json.loads(capsys.readouterr().out)["tables"]
+    first, second = ([entry["text"] for entry in row] for row in table["rows"])
+    assert first[:7] == ["first", "It is.", "W2^2", "inf", "0.250", "-inf", "HOLDS (expected FAILS)"]
+    assert first[7] == "no; control: HOLDS (expected FAILS)"
+    assert second[:8] == ["second", *[""] * 5, "not yet run", ""]
 
 
 def test_the_theory_is_a_suite() -> None:

@@ -34,7 +34,7 @@ CLAIMS = load_claims()
 def test_claim_and_control_come_out_as_expected(name: str) -> None:
     decision = decide(name, CLAIMS[name])
     assert decision.as_expected
-    assert decision.trial.verdict != decision.control.verdict
+    assert decision.control and decision.trial.verdict != decision.control.verdict
     if isinstance(decision.claim, Identity):
         return
     for trial in (decision.trial, decision.control):
@@ -186,6 +186,23 @@ def test_a_claim_is_shown_with_its_argument_and_numbers(capsys: pytest.CaptureFi
     with pytest.raises(SystemExit) as stopped:
         main(["show"])
     assert stopped.value.code == 2
+
+
+def test_quick_leaves_controls_out(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never() -> Evidence:
+        raise AssertionError("a control was computed")
+
+    control = Control("c", never, Verdict.HOLDS)
+    claim = Claim("s.", "W2^2", "none", lambda: evidence(1, 1), Verdict.FAILS, control)
+    monkeypatch.setattr("theory.__main__.load_claims", lambda: {"umegaki": claim})
+    for arguments in ([], ["show", "umegaki"]):
+        assert main(["--quick", *arguments]) == 0 and "not decided" in capsys.readouterr().out
+    assert main(["--quick", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["control"] == {"change": "c"}
+    with pytest.raises(AssertionError):
+        main([])
 
 
 def test_identities_are_printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

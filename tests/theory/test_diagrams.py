@@ -12,7 +12,8 @@ from theory import load_claims
 from theory.__main__ import main
 from theory.claim import Verdict
 from theory.diagrams import diagram_of, load_diagrams
-from theory.plots import Axis, Diagram, Phase, bracketed, contrast, figure, save
+from theory.panels import Axis, Phase, bracketed, contrast
+from theory.plots import Diagram, figure, save
 
 DIAGRAMS = load_diagrams()
 X, Y = Axis("$x$ / m", 0.0, 4.0), Axis("$y$", 0.1, 10.0, log=True)

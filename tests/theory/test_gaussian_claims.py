@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from dcdbench.analytic import Gaussian, frechet
-from theory import levels
+from theory import generator, levels
 from theory.claim import Check, Evidence
 from theory.claims import (
+    contamination_asymptotic,
     diagonal_blur,
     early_stopping,
     fixed_mask_sampler,
@@ -27,7 +29,7 @@ from theory.claims import (
     weights_that_help,
 )
 from theory.distil import OBJECTIVES, distil, minimise, objective, w2_squared
-from theory.generator import SAMPLES, TAU, velocity, whitened
+from theory.generator import SAMPLES, TAU, hermite, sid, velocity, whitened
 from theory.spectra import axes, gaussian, w2_gain, w2_spectra
 
 EYE = torch.eye(3, dtype=torch.float64)
@@ -97,17 +99,9 @@ def test_uncorrelated_student_of_one_coordinate_masks() -> None:
 
 def test_fixed_mask_completions() -> None:
     """At correlation 0.8 the mixture over four masks is off by 0.088935."""
-    sigma = torch.tensor([[1.0, 0.8], [0.8, 1.0]], dtype=torch.float64)
-    old, fixed_mask_sampler.SIGMA_X = fixed_mask_sampler.SIGMA_X, sigma
-    try:
-        flow = torch.stack([fixed_mask_sampler.sampled(m) for m in fixed_mask_sampler.ALL]).mean(0)
-        gains = [fixed_mask_sampler.completion(m, 0.0) for m in fixed_mask_sampler.ALL]
-    finally:
-        fixed_mask_sampler.SIGMA_X = old
-    exact = torch.stack([gain @ sigma @ gain.mT for gain in gains]).mean(0)
-    clean = Gaussian(torch.zeros(2), sigma)
-    assert frechet(Gaussian(torch.zeros(2), exact), clean) == pytest.approx(0.088935, abs=1e-6)
-    assert frechet(Gaussian(torch.zeros(2), flow), clean) == pytest.approx(0.088935, abs=1e-3)
+    teacher, student = fixed_mask_sampler.distances(fixed_mask_sampler.ALL, 0.8)
+    assert teacher.closed == pytest.approx(0.088935, abs=1e-6) and teacher.agrees
+    assert student.closed == pytest.approx(0.0, abs=1e-9) and student.agrees
 
 
 def test_bound_of_laws_on_a_line() -> None:
@@ -142,7 +136,8 @@ def test_the_flow_differs_from_the_law_where_scores_are_wrong() -> None:
 
 
 def test_samples_of_the_generator_are_exact() -> None:
-    both = torch.cat(whitened(2, 3), 1)
+    samples = whitened(2, 3)
+    both = torch.cat([samples.z, samples.noise], 1)
     eye = torch.eye(5, dtype=torch.float64)
     torch.testing.assert_close(both.T @ both / SAMPLES, eye, rtol=0, atol=1e-12)
     torch.testing.assert_close(both.mean(0), torch.zeros(5, dtype=torch.float64), rtol=0, atol=1e-12)
@@ -151,10 +146,10 @@ def test_samples_of_the_generator_are_exact() -> None:
 def test_sid_rests_at_the_teacher_and_nowhere_near() -> None:
     root = torch.linalg.cholesky(gaussian([2.0, 0.9, 0.4]).cov)
     assert (
-        velocity(1.2, root, root @ root.T).norm()
+        velocity(sid(1.2), root, root @ root.T).norm()
         < 1e-9
         < 1e-3
-        < velocity(1.2, 1.1 * root, root @ root.T).norm()
+        < velocity(sid(1.2), 1.1 * root, root @ root.T).norm()
     )
 
 
@@ -163,6 +158,33 @@ def test_sid_turns_at_six_times_the_teacher() -> None:
     assert sid_repelling_point.turn(1.2) == pytest.approx(6 * c + 5 * TAU)
     assert sid_repelling_point.turn(0.9) == math.inf
     assert sid_diverges.end(3.0, 1.2) == pytest.approx(c, rel=1e-3)
+
+
+# Other distillers
+
+
+def test_every_distiller_is_run_by_a_claim() -> None:
+    """Its class stands in the source of one: what is compared with a closed form is what trains."""
+    from dcdbench.distillers import registry
+
+    sources = "".join(path.read_text() for path in Path(sid_diverges.__file__).parent.glob("*.py"))
+    sources += Path(generator.__file__).read_text()
+    kinds = [registry[name] for name in registry if registry[name].__module__.startswith("dcdbench.")]
+    assert kinds
+    for kind in kinds:
+        assert re.search(rf"from {kind.__module__} import .*\b{kind.__name__}\b", sources), kind
+
+
+def test_two_ways_of_taking_the_mean_agree() -> None:
+    root, c = torch.tensor([[0.9]], dtype=torch.float64), torch.tensor([[1.3]], dtype=torch.float64)
+    by_nodes = velocity(sid(0.75), root, c, samples=hermite(20))
+    torch.testing.assert_close(by_nodes, velocity(sid(0.75), root, c))
+
+
+def test_a_very_broad_contamination() -> None:
+    """At 300 times the width .003472 is kept, of a formula that says .0032."""
+    exact, formula = (f(300.0) for f in (contamination_asymptotic.kept, contamination_asymptotic.formula))
+    assert exact == pytest.approx(0.003472, abs=1e-6) and formula == pytest.approx(exact, rel=0.05)
 
 
 # Descent

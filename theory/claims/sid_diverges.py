@@ -10,7 +10,7 @@ import math
 import torch
 
 from theory.claim import OURS, Check, Control, Identity, Verdict
-from theory.generator import TAU, velocity
+from theory.generator import TAU, sid, velocity
 
 C = 1.0
 NARROW, WIDE = 5.0, 8.0  # below and above 6c + 5 tau
@@ -21,7 +21,7 @@ def end(start: float, alpha: float) -> float:
     """The variance that descent ends at; infinite if it leaves."""
     u, c = torch.tensor([[math.sqrt(start)]], dtype=torch.float64), torch.tensor([[C]], dtype=torch.float64)
     for _ in range(STEPS):
-        u = u + STEP * velocity(alpha, u, c)
+        u = u + STEP * velocity(sid(alpha), u, c)
         if float(u.square()) > FAR:
             return math.inf
     return float(u.square())

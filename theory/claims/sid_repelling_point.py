@@ -12,7 +12,7 @@ import torch
 from scipy.optimize import brentq
 
 from theory.claim import OURS, Check, Control, Identity
-from theory.generator import TAU, velocity
+from theory.generator import TAU, sid, velocity
 
 C = 1.0
 ALPHAS = (1.2, 1.5, 2.0)
@@ -22,7 +22,7 @@ FAR = 1e4
 def pull(v: float, alpha: float) -> float:
     """The velocity of a generator of variance v, along it."""
     root = torch.tensor([[math.sqrt(v)]], dtype=torch.float64)
-    return float(velocity(alpha, root, torch.tensor([[C]], dtype=torch.float64)))
+    return float(velocity(sid(alpha), root, torch.tensor([[C]], dtype=torch.float64)))
 
 
 def turn(alpha: float) -> float:

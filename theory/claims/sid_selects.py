@@ -13,7 +13,7 @@ from itertools import permutations
 import torch
 
 from theory.claim import OURS, Check, Control, Identity
-from theory.generator import TAU, velocity
+from theory.generator import TAU, sid, velocity
 
 SPECTRUM = [4.0, 1.0, 0.3]
 SMALL = 1e-6
@@ -23,7 +23,7 @@ def growth(i: int, j: int, alpha: float) -> float:
     """The rate at which a small part along j grows in a column along i."""
     U = torch.zeros(len(SPECTRUM), 1, dtype=torch.float64)
     U[i], U[j] = math.sqrt(SPECTRUM[i]), SMALL
-    return float(velocity(alpha, U, torch.diag(torch.tensor(SPECTRUM, dtype=torch.float64)))[j]) / SMALL
+    return float(velocity(sid(alpha), U, torch.diag(torch.tensor(SPECTRUM, dtype=torch.float64)))[j]) / SMALL
 
 
 def closed(i: int, j: int, alpha: float) -> float:

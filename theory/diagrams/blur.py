@@ -7,7 +7,8 @@ import numpy as np
 from theory.claim import Evidence
 from theory.claims.diagonal_blur import PEAK, bound
 from theory.line import student_variance
-from theory.plots import Axis, Curve, Diagram, Phase, contrast
+from theory.panels import Axis, Curve, Phase, contrast
+from theory.plots import Diagram
 from theory.quadrature import normal, w2_squared
 
 

@@ -13,7 +13,8 @@ import numpy as np
 from theory.claim import Evidence
 from theory.claims.cover_or_seek import CRITICAL
 from theory.line import OBJECTIVES, single_student, student_variance
-from theory.plots import Axis, Curve, Diagram, Phase, contrast
+from theory.panels import Axis, Curve, Phase, contrast
+from theory.plots import Diagram
 from theory.quadrature import Mixture, normal, pair, w2_squared, w2_transport
 
 ZERO, ALL = "reverse KL, tau = 0", "reverse KL, dtau"

@@ -13,7 +13,8 @@ import numpy as np
 
 from theory.claim import Evidence
 from theory.line import OBJECTIVES, student_variance
-from theory.plots import Axis, Diagram, Phase, contrast
+from theory.panels import Axis, Phase, contrast
+from theory.plots import Diagram
 from theory.quadrature import Mixture, kl, minimum, normal, w2_squared, w2_transport
 
 NAMES = {

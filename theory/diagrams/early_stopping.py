@@ -11,7 +11,8 @@ from functools import cache
 import numpy as np
 
 from theory.claim import Evidence, verdict
-from theory.plots import Array, Axis, Curve, Diagram, Phase, Point, Profile, contrast
+from theory.panels import Array, Axis, Curve, Phase, Point, Profile, contrast
+from theory.plots import Diagram
 
 START = 6.25
 REACH, NODES, STEP = 14.0, 161, 0.01

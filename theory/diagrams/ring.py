@@ -7,15 +7,17 @@ the modes that a component stands for are within $\sqrt{s^2+\sigma^2} - s$ of th
 from __future__ import annotations
 
 from functools import cache, partial
-from math import pi, sin
+from math import pi
 
 import numpy as np
 
 from theory.claim import Verdict
+from theory.claims.ring import MODES, S, merged
+from theory.panels import Axis, Curve, Phase, bracketed
 from theory.plane import ring, student, w2_bounds
-from theory.plots import Axis, Curve, Diagram, Phase, bracketed
+from theory.plots import Diagram
 
-MODES, S2 = 8, 0.09
+S2 = S**2
 COUNTS = (1, 2, 4)
 
 
@@ -23,12 +25,6 @@ COUNTS = (1, 2, 4)
 def far(radius: float, sigma: float) -> tuple[float, float]:
     """Bounds of the teacher's distance."""
     return w2_bounds(ring(MODES, radius, S2 + sigma**2), ring(MODES, radius, S2))
-
-
-def merged(count: int) -> float:
-    """The root mean square distance of modes from the mean of their group, over the radius."""
-    n = MODES // count
-    return float(np.sqrt(max(0.0, 1 - (sin(n * pi / MODES) / (n * sin(pi / MODES))) ** 2)))
 
 
 def cell(count: int, radius: float, sigma: float) -> Verdict:
@@ -51,7 +47,7 @@ NOISE = Axis(r"noise $\sigma$", 0.0, 2.0)
 def rule(count: int) -> Curve:
     """The rule of thumb."""
     sigma = NOISE.curve
-    return Curve("rule of thumb", (np.sqrt(S2 + sigma**2) - S2**0.5) / merged(count), sigma, "--")
+    return Curve("rule of thumb", (np.sqrt(S2 + sigma**2) - S) / merged(count), sigma, "--")
 
 
 DIAGRAM = Diagram(
@@ -68,5 +64,5 @@ DIAGRAM = Diagram(
     columns=3,
     cells=9,
     quick=2,
-    claims=("ring",),
+    claims=("ring", "ring_one_component", "ring_two_components"),
 )

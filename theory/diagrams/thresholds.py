@@ -13,7 +13,8 @@ import numpy as np
 from theory.claim import Evidence, verdict
 from theory.claims.smoothed_kl import KEPT, METRICS, closed, distances, laws
 from theory.distil import w2_squared
-from theory.plots import Array, Axis, Curve, Diagram, Phase, Point, Profile, contrast
+from theory.panels import Array, Axis, Curve, Phase, Point, Profile, contrast
+from theory.plots import Diagram
 
 
 def points(count: int) -> list[Point]:

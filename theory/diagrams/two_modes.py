@@ -13,13 +13,14 @@ from functools import cache, partial
 import numpy as np
 
 from theory.claim import Evidence
+from theory.claims.broad_beside_modes import STARTS, contaminated
 from theory.claims.mode_bridge import S2, M, bridged
-from theory.plots import Axis, Diagram, Phase, contrast
+from theory.panels import Axis, Phase, contrast
+from theory.plots import Diagram
 from theory.quadrature import STEP, Array, Mixture, kl, pair, w2_squared, w2_transport
 
 CLEAN = pair(M, S2)
 COARSE = 1.6  # how much wider the steps of a second rule are
-STARTS = ((M, S2), (M / 2, M), (0.5, 2 * M**2))
 Found = tuple[Mixture, Mixture]
 Case = Callable[[float, float], Found]
 METRICS = {
@@ -48,8 +49,7 @@ def student(teacher: Mixture, tau: float) -> Mixture:
 @cache
 def broad(width: float, share: float) -> Found:
     """Teacher and student for a broad component."""
-    side = (1 - share) / 2
-    teacher = Mixture((side, side, share), (-M, M, 0.0), (S2**0.5, S2**0.5, width))
+    teacher = contaminated(width, share)
     return teacher, student(teacher, 0.0)
 
 
@@ -77,7 +77,7 @@ def cell(case: Case, metric: str, x: float, share: float) -> Evidence:
 
 SHARE = Axis(r"share $\epsilon$ of the mass", 0.01, 0.6, log=True)
 CASES: dict[str, tuple[Case, Axis]] = {
-    r"broad, RKL, $\tau=0$": (broad, Axis("width $R$ of the broad component", 1.0, 30.0, log=True)),
+    r"broad, RKL, $\tau=0$": (broad, Axis(r"width $R$, modes at $\pm 3$ with $s=0.5$", 1.0, 30.0, log=True)),
     "bridge, RKL": (bridge, Axis(r"noise variance $\tau$ of the objective", 0.01, 30.0, log=True)),
 }
 DIAGRAM = Diagram(
@@ -89,5 +89,5 @@ DIAGRAM = Diagram(
     columns=len(METRICS),
     cells=14,
     quick=3,
-    claims=("mode_bridge",),
+    claims=("mode_bridge", "broad_beside_modes"),
 )

@@ -1,0 +1,60 @@
+r"""Of a very broad contamination a normal student keeps little by reverse KL: an asymptotic formula.
+
+For $T = (1-\epsilon) N(0,1) + \epsilon N(0,R^2)$ a step of Fisher scoring from the clean variance moves it by
+$E_{p_X}[(x^2 - 1) \log(1 + o q/p_X)]$, with the odds $o = \epsilon/(1-\epsilon)$. The ratio $o q/p_X$ is 1
+at $x_*^2 = 2 \log(R/o)$, below which the logarithm is the ratio itself and above which it is linear in $x^2$:
+$$v - 1 \approx \frac{2 o}{3 \sqrt{2\pi} R} (2 \log(R/o))^{3/2}.$$
+Forward KL keeps $\epsilon(R^2 - 1)$, some $R^3$ times as much. The formula is approached slowly, as
+$1/\log R$.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from math import log, pi, sqrt
+
+from theory.claim import OURS, Check, Control, Identity
+from theory.line import OBJECTIVES
+from theory.quadrature import Mixture, normal
+
+EPSILON = 0.05
+WIDTHS = (1e2, 1e4, 1e6, 1e8)
+NEAR = 0.01  # from the second width on
+SLOPE = 0.04  # of an exponent, relative: what the logarithm adds
+
+
+def kept(width: float, forward: bool = False) -> float:
+    """The student's variance above the clean one: at the root of the derivative, or by moments."""
+    teacher = Mixture((1 - EPSILON, EPSILON), (0.0, 0.0), (1.0, width))
+    if forward:
+        return teacher.moments[1] - normal(0.0, 1.0).moments[1]
+    return OBJECTIVES["reverse KL, tau = 0"].stationary(0.0, 1.0, teacher) - 1
+
+
+def formula(width: float) -> float:
+    """The asymptotic one."""
+    odds = EPSILON / (1 - EPSILON)
+    return 2 * odds / (3 * sqrt(2 * pi) * width) * (2 * log(width / odds)) ** 1.5
+
+
+def evidence(forward: bool) -> tuple[Check, ...]:
+    """How near the formula is, that it comes nearer, and the exponent of what forward KL keeps in excess."""
+    ratios = {width: kept(width, forward) / formula(width) for width in WIDTHS}
+    checks = [Check(f"R={width:g}: over the formula", ratios[width], 1.0, NEAR) for width in WIDTHS[1:]]
+    off = [abs(ratios[width] - 1) for width in WIDTHS]
+    checks += [Check(f"nearer at {b:g}", off[i + 1], off[i], 0.0, "<=") for i, b in enumerate(WIDTHS[1:])]
+    shares = {width: kept(width, forward) / kept(width, forward=True) for width in WIDTHS[1:]}
+    for a, b in pairwise(shares):
+        exponent = log(shares[b] / shares[a]) / log(b / a)
+        checks.append(Check(f"exponent of R from {a:g}", exponent, -3.0, SLOPE))
+    return tuple(checks)
+
+
+CLAIM = Identity(
+    statement="A contamination of width R, normal student, reverse KL at level 0: it keeps some "
+    "log(R)^1.5 / R of variance, and forward KL R^2.",
+    source=OURS,
+    evidence=lambda: evidence(forward=False),
+    control=Control("forward KL", lambda: evidence(forward=True)),
+    setting="5 % of the mass, 100 to 10^8 times as wide",
+)
