@@ -16,12 +16,12 @@ from dcdbench.metrics.sinkhorn import entropic_cost
 from dcdbench.metrics.sliced_w2 import directions
 from theory.divergences import Estimate, bounds, gaussian
 from theory.divergences.estimate import t_interval
-from theory.divergences.kl import kl_monte_carlo
+from theory.divergences.kl import kl_monte_carlo, kl_neighbours
 from theory.divergences.line import w2_line
 from theory.divergences.paired import debiased, plain, plug_in, w2_difference, w2_interval
 from theory.divergences.samples import latents, spread
 from theory.divergences.sinkhorn import sinkhorn_interval
-from theory.divergences.sliced import along, sliced_interval
+from theory.divergences.sliced import along, sliced_interval, sliced_w2
 
 NARROW, WIDE = 1.0, 1.44
 EPS = 0.5
@@ -151,6 +151,41 @@ def test_sliced_interval_covers(dim: int) -> None:
         return (x.sort(0).values - y.sort(0).values).square().mean().item()
 
     assert coverage(draws(plainly, 6), truth, 12) < 0.5
+
+
+@pytest.mark.parametrize("dim", [3, 8])
+def test_sliced_w2_by_random_directions_covers(dim: int) -> None:
+    """Of Gaussians with unlike axes. Few directions with the width of many, the control, do not."""
+    p = Gaussian(torch.zeros(dim), torch.diag(torch.linspace(1, 3, dim).square()))
+    q = Gaussian(torch.linspace(0, 1, dim), torch.eye(dim))
+    truth = along(p, q, directions(400_000, dim, torch.Generator().manual_seed(99))).mean().item()
+    times = 200
+    assert coverage(lambda rng: sliced_w2(p, q, rng, count=256), truth, times) >= least(times)
+
+    def narrow(rng: Generator) -> Estimate:
+        found = sliced_w2(p, q, rng, count=8)
+        half = (found.high - found.low) / 2 * (8 / 256) ** 0.5
+        return Estimate.bracket(found.value - half, found.value + half)
+
+    assert coverage(narrow, truth, times) < 0.7
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+def test_bias_of_neighbours(dim: int) -> None:
+    """Below a tenth of a nat at 500 points, and less with four times as many; it has no interval to cover."""
+    p, q = pair(dim)
+    truth, means = gaussian.kl(p, q).value, []
+    for n in (500, 2000):
+        rngs = [torch.Generator().manual_seed(seed) for seed in range(30)]
+        found = [kl_neighbours(p.sample(n, rng), q.sample(n, rng)) for rng in rngs]
+        assert not any(estimate.decided for estimate in found)
+        values = torch.tensor([estimate.value for estimate in found], dtype=torch.float64)
+        assert values.std() < 1.2 / n**0.5
+        means.append(float(values.mean()) - truth)
+    error = 4 * 1.2 / 30**0.5 / 500**0.5
+    assert abs(means[0]) < 0.06 + error and abs(means[1]) < abs(means[0]) + error
+    x, y = (p.sample(500, torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    assert kl_neighbours(x, y + 3).value > 10 * truth  # the control: another law
 
 
 @pytest.mark.parametrize("dim", [1, 2])
