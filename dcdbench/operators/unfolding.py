@@ -33,9 +33,17 @@ def unfold(lines: Tensor, maps: Tensor, y: Tensor) -> Tensor:
         s = maps if len(maps) == 1 else maps[k : k + per]
         seen = lines[k : k + per, None, :, None] * transform  # (b, 1, W, W)
         matrices = seen[:, None] * s.movedim(1, 2)[..., None, :]  # (b, H, C, W, W)
-        flat = matrices.flatten(2, 3), rows[k : k + per].flatten(2)
-        parts.append((torch.linalg.pinv(flat[0]) @ flat[1][..., None])[..., 0])
+        parts.append(_solved(matrices.flatten(2, 3), rows[k : k + per].flatten(2)))
     return torch.cat(parts)
+
+
+def _solved(a: Tensor, b: Tensor) -> Tensor:
+    """`a^+ b`. torch 2.13's `pinv` of complex matrices is wrong while a `TorchDispatchMode` is entered."""
+    u, s, vh = torch.linalg.svd(a, full_matrices=False)
+    least = max(a.shape[-2:]) * torch.finfo(s.dtype).eps * s[..., :1]
+    inverse = torch.where(s > least, 1 / torch.where(s > least, s, 1.0), 0.0)
+    along = (u.mH @ b[..., None])[..., 0] * inverse
+    return (vh.mH @ along[..., None])[..., 0]
 
 
 def _centred(x: Tensor, *, inverse: bool) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["gain"]
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -21,6 +22,7 @@ def gain(
     *,
     steps: int,
     tol: float = 1e-4,
+    beyond: float = math.inf,
 ) -> Tensor:
     r"""`S A^T (A S A^T + variance)^-1 r`: what measurements that are off by `r` say of signals.
 
@@ -36,17 +38,26 @@ def gain(
         variance: `> 0`.
         steps: The most steps.
         tol: A sample has converged when what is left of `r` is at most this share of it.
+        beyond: For a doubtful `S`: if it is the signals' covariance, `r^T (A S A^T + variance)^-1 r` has the
+            chi-squared law of as many degrees as entries are measured. Steps, but for the first, that would
+            bring it so many standard deviations over its mean are not taken.
     """
     x, p, rho = torch.zeros_like(adjoint(r)), r, _squared(r)
-    target = tol**2 * rho
-    for _ in range(steps):
+    target, explained = tol**2 * rho, torch.zeros_like(rho)
+    entries = (r != 0).flatten(1).sum(1)
+    credible = entries + beyond * (2 * entries).sqrt()
+    for k in range(steps):
         s = spread(adjoint(p))
         q = A(s) + variance * p
         bend = (p * q).flatten(1).sum(1)
+        step = _ratio(rho, bend)
+        explained = explained + step * rho
         going = (rho > target) & (bend > 0.99 * variance * _squared(p))
+        if k:
+            going &= explained <= credible
         if not going.any():
             break
-        step = _ratio(rho, bend) * going
+        step = step * going
         x, r = x + expand(step, x) * s, r - expand(step, r) * q
         last, rho = rho, _squared(r)
         p = expand(going, r) * (r + expand(_ratio(rho, last), r) * p)

@@ -24,6 +24,8 @@ from dcdbench.restorers.gain import gain
 from dcdbench.restorers.pool import at_most, in_portions
 from dcdbench.streams import Stream
 
+BEYOND = 4.0  # standard deviations over what a covariance explains: a Jacobian of a network is none
+
 
 @dataclass(frozen=True)
 class MMPS:
@@ -67,7 +69,8 @@ class MMPS:
         sigma_y = max(m.sigma_y, self.floor * size)
 
         def denoise(x: Tensor, sigma: float) -> Tensor:
-            return conditioned(denoiser, x, sigma, m, max(sigma_y, self.trust * sigma), self.solves).to(x)
+            noise = max(sigma_y, self.trust * sigma)
+            return conditioned(denoiser, x, sigma, m, noise, self.solves, BEYOND).to(x)
 
         noise = torch.randn(len(m), *m.shape, generator=rng, device=rng.device).to(m.y)
         start = torch.zeros_like(noise)
@@ -78,7 +81,13 @@ class MMPS:
 
 
 def conditioned(
-    denoiser: Denoiser, x_t: Tensor, sigma: float, m: Measurement, sigma_y: float, solves: int
+    denoiser: Denoiser,
+    x_t: Tensor,
+    sigma: float,
+    m: Measurement,
+    sigma_y: float,
+    solves: int,
+    beyond: float = math.inf,
 ) -> Tensor:
     """`E[x | x_t, y]`, `(B, *signal)`, at one noise level.
 
@@ -89,6 +98,7 @@ def conditioned(
         m: Measurements of the same signals without that noise.
         sigma_y: The noise that these are said to have.
         solves: Steps of conjugate gradients.
+        beyond: When they end early, see `gain`.
     """
     with torch.enable_grad():
         x_t = x_t.detach().requires_grad_().clone()  # those who count operations take no leaves
@@ -101,4 +111,4 @@ def conditioned(
     with torch.no_grad():
         estimate = d.detach()
         missed = m.y - m.A(estimate)
-        return estimate + gain(spread, m.A, m.A.adjoint, missed, sigma_y**2, steps=solves)
+        return estimate + gain(spread, m.A, m.A.adjoint, missed, sigma_y**2, steps=solves, beyond=beyond)

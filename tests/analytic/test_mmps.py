@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import pytest
@@ -95,6 +96,38 @@ def test_needs_the_jacobian() -> None:
 
     wrong = conditioned(Level(), x_t, 1.0, m, SIGMA_Y, solves=4 * D)
     assert float((wrong - posterior_mean(LAW, x_t, 1.0, m)).abs().max()) > 0.1
+
+
+@pytest.mark.parametrize("degrees", [2, 40])
+def test_what_is_credible_is_solved_for(degrees: int) -> None:
+    """Of residuals with the covariance that is said, next to none is left early: it is the exact solution."""
+    root = torch.randn(degrees, degrees, generator=rng(1), dtype=torch.float64)
+    S = root @ root.T / degrees
+    whole = S + 0.1 * torch.eye(degrees)
+    r = torch.randn(500, degrees, generator=rng(2), dtype=torch.float64) @ torch.linalg.cholesky(whole).T
+    exact = r @ torch.linalg.solve(whole, S)
+
+    def off(r: Tensor) -> float:
+        got = gain(lambda v: v @ S, lambda v: v, lambda v: v, r, 0.1, steps=200, tol=1e-9, beyond=4.0)
+        error = (got - r @ torch.linalg.solve(whole, S)).norm(dim=1)
+        return float((error > 1e-3 * exact.norm(dim=1)).double().mean())
+
+    assert off(r) < 0.02
+    assert off(10 * r) > 0.9  # the control: residuals that are not credible
+
+
+def test_an_incredible_covariance_is_left_early() -> None:
+    """Two readings that are nearly the same, of signals of size 1, cannot differ so much.
+
+    The control has no bound.
+    """
+    A = torch.tensor([[1.0, 1.0], [1.0, 1.001]], dtype=torch.float64)
+    r = torch.tensor([[2.0, 0.0]], dtype=torch.float64)
+    bounded, free = (
+        gain(lambda v: v, lambda v: v @ A.T, lambda v: v @ A, r, 1e-8, steps=4, beyond=beyond)
+        for beyond in (4.0, math.inf)
+    )
+    assert 0.5 < float(bounded.norm()) < 2 and float(free.norm()) > 500
 
 
 @pytest.mark.parametrize("name", OPERATORS)

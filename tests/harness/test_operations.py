@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from dcdbench.harness.operations import Operations
+from dcdbench.operators.mri import MRI
 
 BATCH, WIDTH = 5, 7
 
@@ -26,6 +27,18 @@ def test_counts_are_those_of_torch(net: nn.Module) -> None:
     with Operations() as ours:
         gradient(net, x)
     assert ours.total == theirs.get_total_flops() > 0
+
+
+def test_counting_leaves_complex_inverses_as_they_are() -> None:
+    """Control: the pseudo-inverse of torch, of complex matrices, is another one while operations are seen."""
+    A = MRI(acceleration=2, acs=2).draw((2, 6, 8), 5, torch.Generator().manual_seed(0))
+    y = A(torch.randn(5, 2, 6, 8))
+    a = torch.randn(3, 5, 4, dtype=torch.complex128)
+    free, known = A.pinv(y), torch.linalg.pinv(a)
+    with Operations():
+        assert torch.equal(A.pinv(y), free)
+        if torch.__version__.startswith("2.13"):
+            assert not torch.allclose(torch.linalg.pinv(a), known)
 
 
 def test_counts_follow_from_the_sizes_of_a_product() -> None:
