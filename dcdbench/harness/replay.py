@@ -8,6 +8,7 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -132,9 +133,11 @@ def _run(store: Store, record: Record, device: str, scratch: Path) -> Run:
 def _table(rows: tuple[dict[str, float], ...]) -> Iterator[str]:
     if not rows:
         return
-    names = list(rows[-1])
+    names = list(dict.fromkeys(chain.from_iterable(rows)))  # surveys are made at some steps only
     widths = [max(12, len(name) + 2) for name in names]
     yield "".join(f"{name:>{width}}" for name, width in zip(names, widths, strict=True))
     for row in rows:
-        entries = (f"{row[name]:.4g}" if name != "step" else f"{row[name]:.0f}" for name in names)
+        entries = (
+            format(row[name], ".0f" if name == "step" else ".4g") if name in row else "" for name in names
+        )
         yield "".join(f"{entry:>{width}}" for entry, width in zip(entries, widths, strict=True))

@@ -43,6 +43,8 @@ class DCD:
             what the objective needs: yes where it models the noise as part of the data.
         halflife_kimg: That of the running average of the generator, which is the result.
         beta2: Adam's in phase II, in [0, 1): how long it remembers the size of gradients.
+        update_clip: The largest step in phase II, > 0: the root mean square of the changes of weights, in
+            units of the learning rate.
         critic: The critic's loss, where it is to differ from the teacher's.
         operator: Whether phase II corrupts fakes at all; without, the generator imitates the measurements.
     """
@@ -59,6 +61,7 @@ class DCD:
     noise: bool | None = None
     halflife_kimg: float = 50.0
     beta2: float = 0.99
+    update_clip: float = 1.0
     critic: Objective | None = None
     operator: bool = True
 
@@ -71,6 +74,8 @@ class DCD:
             raise ValueError(f"sigma_init must be > 0, got {self.sigma_init}")
         if not 0 <= self.beta2 < 1:
             raise ValueError(f"beta2 must be in [0, 1), got {self.beta2}")
+        if not self.update_clip > 0:
+            raise ValueError(f"update_clip must be > 0, got {self.update_clip}")
 
     def supports(self, corruption: Corruption, shape: tuple[int, ...]) -> str | None:
         """What objective and distiller support."""
@@ -116,6 +121,7 @@ class DCD:
             noise=self._noise(setting.corruption),
             halflife_kimg=self.halflife_kimg,
             beta2=self.beta2,
+            update_clip=self.update_clip,
             critic=self.critic,
             operator=self.operator,
         )

@@ -14,6 +14,7 @@ from torch import Tensor
 from dcdbench.networks.discriminator import Discriminator
 from dcdbench.networks.edm import Preconditioned
 from dcdbench.operators.identity import Identity
+from dcdbench.phases.bounded import bounded_step
 from dcdbench.phases.discriminate import discriminate
 from dcdbench.phases.start import checked, denoiser_for, stored
 from dcdbench.phases.survey import survey
@@ -53,6 +54,8 @@ class Distil:
         beta2: Adam's, of all networks; the first moment is not averaged. A gradient far above all that the
             second moment remembers is a step of `1 / sqrt(1 - beta2)` times the learning rate: 10 times,
             where 0.999 allows 32, and one unusual fake can throw the generator out of where it was.
+        update_clip: The largest root mean square of a step's changes of weights, in units of the learning
+            rate: usual steps have about 1.
         critic: The critic's loss, where it is not the teacher's.
         operator: Whether fakes are corrupted at all.
     """
@@ -74,6 +77,7 @@ class Distil:
     halflife_kimg: float = 50.0
     clip: float = 1.0
     beta2: float = 0.99
+    update_clip: float = 1.0
     critic: Objective | None = None
     operator: bool = True
 
@@ -161,7 +165,7 @@ class Distil:
         loss.backward()
         what = f"the norm of the {name}'s gradient"
         norm = checked(clip(state.trained[name], self.clip), math.inf, what, stream)
-        optimizer.step()
+        bounded_step(optimizer, self.update_clip)
         return norm
 
     def _survey(self, state: State, problem: Problem, stream: Stream) -> dict[str, float]:

@@ -23,6 +23,7 @@ from dcdbench.objectives.ambient_tweedie import AmbientTweedie
 from dcdbench.objectives.standard import Standard
 from dcdbench.operators.identity import Identity
 from dcdbench.operators.inpainting import Inpainting
+from dcdbench.phases.bounded import bounded_step, size
 from dcdbench.phases.distil import Distil
 from dcdbench.phases.start import batch_of, checked, denoiser_for, on_clean
 from dcdbench.phases.survey import survey
@@ -526,8 +527,38 @@ def test_a_surge_moves_weights_as_far_as_the_memory_of_gradients_allows(beta2: f
     """With gradients of size 1 and then one of size `s >> 1`, Adam's step is `lr / sqrt(1 - beta2)`."""
     net = nn.Linear(1, 1, bias=False)
     optimizer = adam(net, 1e-3, 0.0, beta2)
-    for size in [1.0] * 20000 + [1e6]:  # long enough for its corrected memory to be 1
-        net.weight.grad = torch.full_like(net.weight, size)
+    for surge in [1.0] * 20000 + [1e6]:  # long enough for its corrected memory to be 1
+        net.weight.grad = torch.full_like(net.weight, surge)
         before = net.weight.item()
         optimizer.step()
     assert abs(net.weight.item() - before) == pytest.approx(1e-3 / math.sqrt(1 - beta2), rel=0.01)
+
+
+@pytest.mark.parametrize("most", [1.0, math.inf])
+def test_a_surge_moves_weights_no_further_than_the_largest_update(most: float) -> None:
+    """Without a bound, it moves them as far as above. Usual steps and the rate are left alone."""
+    net = nn.Linear(3, 2, bias=False)
+    optimizer, last = adam(net, 1e-3, 0.0, 0.99), 0.0
+    for g in [1.0] * 1500 + [1e6]:
+        net.weight.grad = torch.full_like(net.weight, g)
+        expected, before = size(optimizer), net.weight.detach().clone()
+        bounded_step(optimizer, most)
+        last = float((net.weight - before).square().mean().sqrt()) / 1e-3
+        assert last == pytest.approx(min(expected, most), rel=1e-3)
+        assert optimizer.param_groups[0]["lr"] == 1e-3
+        assert g > 1 or last == pytest.approx(1, rel=1e-3)
+    assert last == pytest.approx(min(10, most), rel=0.01)
+
+
+def test_bounded_steps_are_those_of_adam_where_no_bound_is_met() -> None:
+    nets = [nn.Linear(4, 3) for _ in range(2)]
+    nets[1].load_state_dict(nets[0].state_dict())
+    optimizers = [adam(net, 1e-2, 0.0, 0.99) for net in nets]
+    for seed in range(20):
+        x = torch.randn(8, 4, generator=torch.Generator().manual_seed(seed))
+        for net, optimizer in zip(nets, optimizers, strict=True):
+            optimizer.zero_grad()
+            net(x).square().sum().backward()
+        optimizers[0].step()
+        bounded_step(optimizers[1], 50.0)
+    assert torch.equal(nets[0].weight, nets[1].weight) and torch.equal(nets[0].bias, nets[1].bias)
