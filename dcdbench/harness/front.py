@@ -25,6 +25,7 @@ COSTS = {  # what a board knows of costs, and what each is
     "train_seconds_total": "seconds of training, all phases",
 }
 COLUMNS = 3
+LETTER, LINE = 0.017, 0.052  # of a name: the width of a letter and the height of a line, in axes
 HUE, CLEAN_HUE = "#0072b2", "#999999"
 
 
@@ -91,28 +92,20 @@ def draw(path: Path, board: Board, info: ValueInfo, cost: str) -> int:
 
 
 def _panel(axis: Axes, task: str, found: list[Point], info: ValueInfo, floor: float) -> None:
-    for i, p in enumerate(sorted(found, key=lambda p: (p.cost, p.quality.mean))):
+    for p in found:
         hue = HUE if p.competes else CLEAN_HUE
         half = p.quality.half if math.isfinite(p.quality.half) else 0.0
         low = min(half, 0.9 * p.quality.mean) if p.quality.mean > 0 else half  # drawn on a logarithm
         axis.errorbar(p.cost, p.quality.mean, [[low], [half]], fmt="o", color=hue, markersize=4, linewidth=1)
-        axis.annotate(
-            p.method,
-            (p.cost, p.quality.mean),
-            (4, -8 if i % 2 else 3),
-            textcoords="offset points",
-            fontsize=6.5,
-        )
     best = front(found, info.direction)
     axis.step([p.cost for p in best], [p.quality.mean for p in best], where="post", color=HUE, linewidth=0.8)
     if math.isfinite(floor) and floor > 0:
         axis.axhline(floor, color="#555555", linewidth=0.8, linestyle=":")
         axis.annotate(
             "floor",
-            (1, floor),
-            (-2, 2),
+            (0, floor),
+            (2, 2),
             xycoords=("axes fraction", "data"),
-            ha="right",
             textcoords="offset points",
             fontsize=6.5,
             color="#555555",
@@ -120,6 +113,33 @@ def _panel(axis: Axes, task: str, found: list[Point], info: ValueInfo, floor: fl
     axis.set_xscale("log")
     if all(p.quality.mean > 0 for p in found):
         axis.set_yscale("log")
-    axis.margins(0.18, 0.12)
+    axis.margins(0.2, 0.12)
+    _name(axis, found)
     axis.set_title(task, fontsize=9)
     axis.set_ylabel(f"{info.name}, {info.unit}" if info.unit else info.name, fontsize=8)
+
+
+def _name(axis: Axes, found: list[Point]) -> None:
+    """The methods' names beside their points, moved up where they would cover each other."""
+    axis.set_xlim(axis.get_xlim())  # they are settled when they are asked for
+    axis.set_ylim(axis.get_ylim())
+    within = axis.transData + axis.transAxes.inverted()
+    placed: list[tuple[float, float, float]] = []  # of each name: from, to, and its height, in the axes
+    at = {p.method: within.transform((p.cost, p.quality.mean)).tolist() for p in found}
+    for name in sorted(at, key=lambda name: (at[name][1], name)):
+        x, y = at[name]
+        start, end, height = x + 0.02, x + 0.02 + LETTER * len(name), y + 0.015
+        for left, right, other in sorted(placed, key=lambda box: box[2]):
+            if left < end and start < right and abs(height - other) < LINE:
+                height = other + LINE
+        placed.append((start, end, height))
+        line = {"arrowstyle": "-", "linewidth": 0.4, "color": "#888888", "shrinkA": 0, "shrinkB": 1}
+        axis.annotate(
+            name,
+            (x, y),
+            (start, height),
+            xycoords="axes fraction",
+            textcoords="axes fraction",
+            fontsize=6.5,
+            arrowprops=line if height - y > LINE else None,
+        )
