@@ -76,16 +76,16 @@ def test_zeros_taken_for_data_give_another() -> None:
 
 
 def test_the_noise_is_not_part_of_the_signals() -> None:
-    """And without telling of it, it is: up to six times its variance of 1 more, all in all."""
+    """And without telling of it, it is: six times its variance of 1 more, all in all."""
     made = problem(Corruption(Identity(), 1.0))
     signals = float(low_rank().cov.trace())
     over = []
-    for sigma_y in (1.0, 0.0):
-        state = run(replace(made, train=replace(made.train, sigma_y=sigma_y)), 700)
+    for sigma_y, steps in ((1.0, 700), (0.0, 3000)):  # widths start small, and take long to grow
+        state = run(replace(made, train=replace(made.train, sigma_y=sigma_y)), steps)
         phase = FitVAE(SMALL, 1.0)
         x = phase.preview(0.0).sample(phase.result(state), made, 20_000, Stream(5).rng()).x
         over.append(float(x.var(0).sum()) - signals)
-    assert abs(over[0]) < 0.5 and 2 < over[1] < 7, over
+    assert abs(over[0]) < 0.5 and abs(over[1] - 6) < 0.5, over
 
 
 # The bound
