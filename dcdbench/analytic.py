@@ -8,7 +8,16 @@ $D(x, \sigma) = E[x_0 | x] = x + \sigma^2 \nabla \log p_\sigma(x)$ (Tweedie).
 
 from __future__ import annotations
 
-__all__ = ["Gaussian", "GaussianMixture", "Law", "NoDensity", "frechet", "kl_gaussian", "w2_gaussian"]
+__all__ = [
+    "Gaussian",
+    "GaussianMixture",
+    "Law",
+    "NoDensity",
+    "contaminated",
+    "frechet",
+    "kl_gaussian",
+    "w2_gaussian",
+]
 
 import math
 from abc import ABC, abstractmethod
@@ -21,7 +30,8 @@ from torch import Tensor
 
 from dcdbench.linalg import bures, eigh_psd, symmetric
 
-RANK_TOL = 1e-10  # relative; what lies below counts as outside the range of a covariance
+OFF_TOL = 1e-6  # relative; what lies closer to a subspace may have left it by rounding in single precision
+CLOSE = 0.5  # between variances, relative
 
 
 class NoDensity(ValueError):
@@ -53,7 +63,10 @@ class Law(ABC):
 
     @abstractmethod
     def posterior(self, y: Tensor, A_matrix: Tensor, sigma_y: float) -> Law:
-        """The law of `x` given one measurement `y = A x + sigma_y n`, `(m,)`; `sigma_y` may be 0."""
+        """The law of `x` given one measurement `y = A x + sigma_y n`, `(m,)`.
+
+        `sigma_y` may be 0, which is the limit, also for a `y` that no `x` explains.
+        """
 
     @property
     def dim(self) -> int:
@@ -93,13 +106,15 @@ class Law(ABC):
         return self._back(weights, -r / var).to(x_t.dtype)
 
     def denoise(self, x_t: Tensor, sigma: float | Tensor) -> Tensor:
-        """The posterior mean `E[x | x_t]`, `(B, d)`, for noise `sigma`, a number or `(B,)`."""
+        """The posterior mean `E[x | x_t]`, `(B, d)`, for noise `sigma`, a number or `(B,)`.
+
+        Without noise a degenerate law projects, on the nearest of its components.
+        """
         r, var = self._coordinates(x_t, sigma)
-        values = self.spectrum[0].to(r.device)
+        values, means = self.spectrum[0].to(r.device), self.components[1].to(r.device)
         gain = torch.where(var > 0, values / var.clamp_min(torch.finfo(var.dtype).tiny), 0.0)
-        single = r.shape[1] == 1  # then a degenerate law projects, also without noise
-        weights = torch.ones_like(r[..., 0]) if single else torch.softmax(self._logs(r, var), 1)
-        means = self.components[1].to(r.device)
+        scale = x_t.double().norm(dim=1, keepdim=True) + means.norm(dim=1)
+        weights = _shares(self.components[0].to(r.device), r, var, scale)
         return (weights @ means + self._back(weights, gain * r)).to(x_t.dtype)
 
     def _coordinates(self, x: Tensor, sigma: float | Tensor) -> tuple[Tensor, Tensor]:
@@ -122,8 +137,31 @@ class Law(ABC):
                 f"this law on R^{self.dim} is degenerate (a covariance is singular), so it has no "
                 "density; ask `has_density` first, or give `sigma` > 0"
             )
-        logs = -0.5 * (r.square() / var + torch.log(2 * math.pi * var)).sum(2)
-        return logs + torch.log(self.components[0].to(r.device))
+        return _log_terms(self.components[0].to(r.device), r, var)
+
+
+def _log_terms(weights: Tensor, r: Tensor, var: Tensor) -> Tensor:
+    """Logarithms of weighted component densities, `(B, K)`, of coordinates `r` where `var` is not 0."""
+    inside = var > 0
+    var = torch.where(inside, var, 1.0)
+    terms = r.square() / var + torch.log(2 * math.pi * var)
+    return -0.5 * torch.where(inside, terms, 0.0).sum(2) + torch.log(weights)
+
+
+def _shares(weights: Tensor, r: Tensor, var: Tensor, scale: Tensor) -> Tensor:
+    """The posterior weights of components, `(B, K)`, in the limit of no noise where `var` is 0.
+
+    There the nearest components share, and of these the ones of least dimension, beside which others have
+    no density. `scale`, `(B, K)`, says what rounding may have moved.
+    """
+    logs, flat = _log_terms(weights, r, var), var <= 0
+    if flat.any():
+        off = torch.where(flat, r, 0.0).norm(dim=2)
+        off = torch.where(weights > 0, off, math.inf)
+        near = off <= off.amin(1, keepdim=True) + OFF_TOL * scale
+        rank = torch.where(near, (~flat).sum(2), r.shape[2] + 1)
+        logs = torch.where(rank == rank.amin(1, keepdim=True), logs, -math.inf)
+    return torch.softmax(logs, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,18 +217,23 @@ class Gaussian(Law):
 
         Computed for `z` in `x = mean + F z`, where nothing has to be inverted.
         """
+        return self._given(_double(y), _double(A_matrix), sigma_y)[0]
+
+    def _given(self, y: Tensor, A: Tensor, sigma_y: float) -> tuple[Gaussian, Tensor, Tensor]:
+        """The posterior, and the principal coordinates of the measurement and their variances, `(m,)`."""
         values, vectors = self.spectrum
         factor = vectors[0] * values[0].sqrt()
-        A = _double(A_matrix)
         u, h, vt = torch.linalg.svd(A @ factor)
         tol = max(A.shape) * torch.finfo(h.dtype).eps * (h.max() if len(h) else 0.0)
         h = torch.where(h > tol, h, 0.0)
         total = h.square() + sigma_y**2
         gain = torch.where(total > 0, h / total.clamp_min(torch.finfo(h.dtype).tiny), 0.0)
-        z = vt[: len(h)].mT @ (gain * (u[:, : len(h)].mT @ (_double(y) - A @ self.mean)))
+        r = u.mT @ (y - A @ self.mean)
+        z = vt[: len(h)].mT @ (gain * r[: len(h)])
         left = torch.ones(self.dim, dtype=torch.float64)
         left[: len(h)] = torch.where(total > 0, sigma_y**2 / total, 1.0)
-        return Gaussian.from_factor(self.mean + factor @ z, factor @ (vt.mT * left.sqrt()))
+        law = Gaussian.from_factor(self.mean + factor @ z, factor @ (vt.mT * left.sqrt()))
+        return law, r, torch.nn.functional.pad(total, (0, len(r) - len(h)), value=sigma_y**2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,11 +288,12 @@ class GaussianMixture(Law):
         return self._join(self.weights, [part.affine(matrix, offset, sigma) for part in self._parts()])
 
     def posterior(self, y: Tensor, A_matrix: Tensor, sigma_y: float) -> GaussianMixture:
-        """The law of `x` given one measurement `y = A x + sigma_y n`, `(m,)`."""
-        evidence = self.affine(A_matrix, sigma=sigma_y)
-        logs = evidence._logs(*evidence._coordinates(_double(y)[None], 0.0))[0]
-        parts = [part.posterior(y, A_matrix, sigma_y) for part in self._parts()]
-        return self._join(torch.softmax(logs, 0), parts)
+        """The law of `x` given one measurement `y = A x + sigma_y n`, `(m,)`; `sigma_y` may be 0."""
+        y, A = _double(y), _double(A_matrix)
+        parts, r, var = zip(*(part._given(y, A, sigma_y) for part in self._parts()), strict=True)
+        scale = y.norm() + (self.means @ A.mT).norm(dim=1)
+        shares = _shares(self.weights, torch.stack(r)[None], torch.stack(var)[None], scale[None])
+        return self._join(shares[0], list(parts))
 
     def _parts(self) -> list[Gaussian]:
         return [Gaussian(m, c) for m, c in zip(self.means, self.covs, strict=True)]
@@ -259,6 +303,17 @@ class GaussianMixture(Law):
         return GaussianMixture(
             weights, torch.stack([p.mean for p in parts]), torch.stack([p.cov for p in parts])
         )
+
+
+def contaminated(clean: Law, eps: float, other: Law) -> GaussianMixture:
+    """The law `(1 - eps) clean + eps other`: of each draw, a share `eps` comes from elsewhere."""
+    if not 0 <= eps <= 1:
+        raise ValueError(f"eps must be in [0, 1], got {eps}")
+    if clean.dim != other.dim:
+        raise ValueError(f"laws must have the same dimension, got {clean.dim} and {other.dim}")
+    (a, *here), (b, *there) = clean.components, other.components
+    means, covs = (torch.cat(pair) for pair in zip(here, there, strict=True))
+    return GaussianMixture(torch.cat([(1 - eps) * a, eps * b]), means, covs)
 
 
 def frechet(p: Law, q: Law) -> float:
@@ -280,19 +335,49 @@ def w2_gaussian(p: Gaussian, q: Gaussian) -> float:
 def kl_gaussian(p: Gaussian, q: Gaussian) -> float:
     """KL(p || q) of two normal laws, in nats.
 
-    Degenerate laws are compared on the range of `q`; infinite unless `p` has the same range.
+    Degenerate laws, by the decision of `eigh_psd`, are compared on their common range; infinite unless
+    they have one. Independent coordinates are never degenerate but for a variance of 0.
     """
-    values, vectors = q.spectrum[0][0], q.spectrum[1][0]
-    kept = values > RANK_TOL * values.max()
-    v = vectors[:, kept] / values[kept].sqrt()
-    out = vectors[:, ~kept]
-    shift = p.mean - q.mean
-    scale = max(p.cov.trace().item(), values.sum().item(), 1e-300)
-    if (out.mT @ p.cov @ out).trace() > RANK_TOL * scale or (
-        out.mT @ shift
-    ).square().sum() > RANK_TOL * scale:
+    if not (isinstance(p, Gaussian) and isinstance(q, Gaussian)):
+        raise TypeError("the closed form is that of Gaussians; mixtures have quadratures and brackets")
+    a, b, shift = p.cov, q.cov, p.mean - q.mean
+    definite = _definite(q)
+    if _definite(p) != definite:
         return math.inf
-    ratios = torch.linalg.eigvalsh(v.mT @ p.cov @ v)
-    if len(ratios) and ratios.min() <= RANK_TOL * ratios.max():
-        return math.inf
-    return 0.5 * ((ratios - 1 - ratios.log()).sum() + (v.mT @ shift).square().sum()).item()
+    root, failed = torch.linalg.cholesky_ex(b) if definite else (b, torch.ones(()))
+    if failed:
+        if not definite and not _same_range(p, q):
+            return math.inf
+        values, vectors = q.spectrum[0][0], q.spectrum[1][0]
+        basis, root = vectors[:, values > 0], values[values > 0].sqrt().diag()
+        a, b, shift = basis.mT @ a @ basis, root.square(), basis.mT @ shift
+    return 0.5 * (_log_ratios(a, b, root) + _solve(root, shift[:, None]).square().sum()).item()
+
+
+def _definite(law: Gaussian) -> bool:
+    variances = law.cov.diagonal()
+    return bool((variances > 0).all()) if torch.equal(law.cov, variances.diag()) else law.has_density
+
+
+def _same_range(p: Gaussian, q: Gaussian) -> bool:
+    """Whether two degenerate laws live on the same affine subspace."""
+    tiny, shift = torch.finfo(torch.float64).tiny, p.mean - q.mean
+    largest = [law.spectrum[0].max().clamp_min(tiny) for law in (p, q)]
+    moved = torch.outer(shift, shift) / torch.maximum(largest[1], shift.square().sum())
+    joint = eigh_psd(p.cov / largest[0] + q.cov / largest[1] + moved)[0]
+    ranks = [int((values > 0).sum()) for values in (p.spectrum[0], q.spectrum[0], joint)]
+    return ranks[0] == ranks[1] == ranks[2]
+
+
+def _log_ratios(a: Tensor, b: Tensor, root: Tensor) -> Tensor:
+    r"""$\operatorname{tr}(b^{-1} a - 1) - \log\det b^{-1} a$, for `root` the Cholesky factor of `b`."""
+    excess = torch.linalg.eigvalsh(_solve(root, _solve(root, a - b).mT))
+    if (excess.abs() < CLOSE).all():  # ratios minus 1: close laws keep their relative accuracy
+        return (excess - excess.log1p()).sum()
+    own, failed = torch.linalg.cholesky_ex(a)
+    log_det = 2 * own.diagonal().log().sum() if not failed else eigh_psd(a)[0].log().sum()
+    return excess.sum() - log_det + 2 * root.diagonal().log().sum()
+
+
+def _solve(root: Tensor, x: Tensor) -> Tensor:
+    return torch.linalg.solve_triangular(root, x, upper=False)

@@ -435,7 +435,11 @@ class Sampler(Protocol):
 
 @runtime_checkable
 class Method(Protocol):
-    """A tuple of phases that ends in a sampler. What a file in `methods/` registers."""
+    """A tuple of phases that ends in a sampler. What a file in `methods/` registers.
+
+    One that needs clean data may say `few_shot = True`: that it looks at a stated number of signals only. It
+    then competes with its like, in a track of its own.
+    """
 
     needs_clean: ClassVar[bool]  # granted by the harness, and the row is marked
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import textwrap
 import time
@@ -11,9 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from theory import accuracy, figures, load_claims, proof
-from theory.claim import Check, Claim, Decision, Evidence, Trial, decide
+from theory.claim import Check, Claim, Decision, Evidence, Identity, Trial
 from theory.diagrams import diagram_of
 from theory.record import record
+from theory.side_by_side import decide_all
 
 HEADERS = (
     "claim",
@@ -27,9 +29,10 @@ HEADERS = (
     "verdict",
     "control",
 )
-WIDTHS = [24, 40, 10, 20, None, None, None, 12, 10, 26]
+WIDTHS = [24, 40, 10, 20, 16, 18, None, 18, 10, 26]
 RIGHT = ("teacher", "student", "difference")
 UNEXPECTED, USAGE = 4, 2
+JOBS = "processes for many claims (default: as many as the machine has cores)"
 QUICK = "decide claims without their controls, in half the time; draw a diagram with few cells"
 SKIPPED = "not decided"
 
@@ -48,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"no claim named {unknown[0]!r} (known: {', '.join(claims)})", file=sys.stderr)
         return USAGE
     start = time.perf_counter()
-    decisions = [decide(name, claims[name], quick=options.quick) for name in options.claims or claims]
+    names = options.claims or list(claims)
+    decisions = decide_all(claims, names, quick=options.quick, jobs=options.jobs)
     if options.json:
         print(json.dumps([record(d) for d in decisions], indent=2))
     else:
@@ -69,12 +73,13 @@ def _conclude(decisions: list[Decision], seconds: float) -> int:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m theory",
-        usage="%(prog)s [-h] [--json] [--quick] [show [-o FILE]] [CLAIM ...], or %(prog)s plot [-h]",
+        usage="%(prog)s [-h] [--json] [--quick] [-j N] [show [-o FILE]] [CLAIM ...], or %(prog)s plot [-h]",
         description="Decide the claims of the theory. With `show`, print the argument and every number.",
     )
     parser.add_argument("claims", nargs="*", metavar="CLAIM", help="names of claims (default: all)")
     parser.add_argument("--json", action="store_true", help="print every number as JSON")
     parser.add_argument("--quick", action="store_true", help=QUICK)
+    parser.add_argument("-j", "--jobs", type=_jobs, default=os.cpu_count() or 1, help=JOBS)
     parser.add_argument("-o", "--output", type=Path, help="draw the diagram of the one claim shown, here")
     options = parser.parse_args(arguments)
     options.show = options.claims[:1] == ["show"]
@@ -87,6 +92,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
+def _jobs(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number >= 1, got {text!r}")
+    return int(text)
+
+
 def _check_output(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     if not options.show or len(options.claims) != 1:
         parser.error("-o belongs to show, with one claim; `plot -o DIR` draws all diagrams")
@@ -97,21 +108,31 @@ def _check_output(parser: argparse.ArgumentParser, options: argparse.Namespace) 
 
 
 def _mark(trial: Trial) -> str:
-    return str(trial.verdict) if trial.as_expected else f"{trial.verdict} (expected {trial.expects})"
+    if trial.as_expected:
+        return str(trial.verdict)
+    if trial.verdict != trial.expects:
+        return f"{trial.verdict} (expected {trial.expects})"
+    return f"{trial.verdict} (expected, but not by {', '.join(trial.surprises)})"
 
 
 def _numbers(trial: Trial) -> tuple[str, str, str]:
-    """Teacher, student and their difference with its error; of an identity, the largest error alone."""
+    """Teacher, student and their difference with its error; of an identity, those of its worst number."""
     found = trial.evidence
     if isinstance(found, Evidence):
         gap = f"{found.difference:+.6f} ± {found.error:.0e}"
         return f"{found.teacher.computed:.6f}", f"{found.student.computed:.6f}", gap
-    return "", "", f"0 ± {max(check.error for check in found.checks):.0e}"
+    check = found.worst
+    return f"theory: {check.closed:.6g}", f"computed: {check.computed:.6g}", f"{check.gap:+.1e}"
 
 
 def _metric(decision: Decision) -> str:
-    claim, count = decision.claim, len(decision.trial.evidence.checks)
-    return claim.metric if isinstance(claim, Claim) else f"{count} equation{'s' if count > 1 else ''}"
+    """That of a claim; of an identity, which of its numbers is shown."""
+    claim, found = decision.claim, decision.trial.evidence
+    if isinstance(claim, Claim) or isinstance(found, Evidence):
+        return claim.metric if isinstance(claim, Claim) else ""
+    count, differ = len(found.checks), sum(not check.agrees for check in found.checks)
+    told = f"{count} equation{'s' if count > 1 else ''}{f', {differ} false' if differ else ''}"
+    return f"{told}; here: {found.worst.name}"
 
 
 def _table(decisions: list[Decision]) -> str:
@@ -142,25 +163,34 @@ def _table(decisions: list[Decision]) -> str:
 
 
 def _page(decision: Decision) -> str:
-    """The argument, every number, and those of the control."""
-    claim = decision.claim
-    facts = [f"source: {claim.source}", f"metric: {_metric(decision)}"]
+    """The statement, what it assumes, the argument, every number, and those of the control."""
+    claim, control = decision.claim, decision.control
+    parts = {
+        f"{decision.name}: {_mark(decision.trial)}": textwrap.fill(claim.statement, 100),
+        "Assumptions": _assumptions(claim),
+        f"Argument ({claim.source})": proof(decision.name),
+        "Numbers": _checks(decision.trial),
+        f"Control, {claim.control.change}: {_mark(control) if control else SKIPPED}": (
+            _checks(control) if control else ""
+        ),
+        "Phase diagram": _diagram(decision.name),
+    }
+    kept = {title: text for title, text in parts.items() if text or title.startswith("Control")}
+    return "\n\n".join(f"{title}\n{'-' * len(title)}\n{text}".rstrip() for title, text in kept.items())
+
+
+def _assumptions(claim: Claim | Identity) -> str:
+    """What numbers are for, and, of a comparison, by what distance and how student and teacher can differ."""
+    told = [f"Setting: {claim.setting}."] if claim.setting else []
     if isinstance(claim, Claim):
-        facts.append(f"mechanism: {claim.mechanism}")
-    if claim.setting:
-        facts.append(f"setting: {claim.setting}")
-    if diagram := diagram_of(decision.name):
-        facts.append(f"diagram: {diagram} (to draw it: -o FILE)")
-    parts = [
-        f"{decision.name}: {_mark(decision.trial)}",
-        textwrap.fill(claim.statement, 100),
-        "\n".join(facts),
-        proof(decision.name),
-        _checks(decision.trial),
-        f"control, {claim.control.change}: {_mark(decision.control) if decision.control else SKIPPED}",
-        _checks(decision.control) if decision.control else "",
-    ]
-    return "\n\n".join(part for part in parts if part)
+        told += [f"Metric: {claim.metric}.", f"Mechanism: {claim.mechanism}, see full_capacity_tie."]
+    return "\n".join(told)
+
+
+def _diagram(name: str) -> str:
+    """How to draw the diagram of a claim, if it has one."""
+    diagram = diagram_of(name)
+    return f"python -m theory show {name} -o {diagram}.svg" if diagram else ""
 
 
 def _checks(trial: Trial) -> str:
@@ -168,14 +198,19 @@ def _checks(trial: Trial) -> str:
 
     def row(check: Check) -> tuple[str, str, str, str, str]:
         mark = "" if check.agrees else "differs"
+        if check.name in surprises:
+            mark += ", which is not expected" if mark else "agrees, which is not expected"
         return check.name, f"{check.computed:.8g}", check.relation, f"{check.closed:.8g}", mark
 
+    surprises = trial.surprises
     rows = [row(check) for check in trial.evidence.checks]
     headers = ("", "computed", "", "in theory", "")
     table = tabulate(rows, headers, "simple", disable_numparse=True, colalign=("left", *["right"] * 4))
     if not isinstance(trial.evidence, Evidence):
         return table
-    return f"{table}\n\nstudent - teacher: {_numbers(trial)[2]}"
+    told = f"{table}\n\nstudent - teacher: {_numbers(trial)[2]}"
+    bounds = trial.evidence.interval
+    return f"{told}, {bounds.kind} [{bounds.low:.6g}, {bounds.high:.6g}]" if bounds else told
 
 
 if __name__ == "__main__":

@@ -8,11 +8,17 @@ error, and $\delta$ one per cent of $D(teacher)$:
 - FAILS if $\Delta > -\delta$ for certain, so that a tie is no improvement;
 - UNDECIDED otherwise, and where the computed values contradict their closed form.
 
+Where the difference is known by samples or by bounds, its interval decides by the same rule: see
+`theory.decide`.
+
 An `Identity` says that numbers are what a formula gives, or are bounded by it:
 
 - HOLDS if all of them agree;
 - FAILS if one does not;
 - UNDECIDED where one is not a number.
+
+A claim comes out as expected if its verdict is the one that theory gives, and if the numbers that differ from
+theory are exactly those that are said to: a verdict of FAILS for another reason is a surprise.
 """
 
 from __future__ import annotations
@@ -32,16 +38,20 @@ __all__ = [
     "Verdict",
     "decide",
     "verdict",
+    "verdict_of",
 ]
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Generic, Literal, TypeVar
+from typing import Generic, TypeVar
+
+from theory.check import FLOOR, Check
+from theory.divergences.estimate import Estimate
 
 SMALLEST_GAIN = 0.01  # relative to the teacher's distance
-TOLERANCE = 1e-6  # of a computed value against its closed form, relative to the larger of it and 1
 
 DSD = "DSD, arXiv 2503.07578"
 DCD = "DCD, arXiv 2505.13377"
@@ -57,48 +67,20 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Check:
-    """A number that was computed, beside what theory says it is.
+class Evidence:
+    """Distances to the clean law, and whatever else the claim asserts in numbers.
 
     Args:
-        name: What it is.
-        computed: By minimisation, quadrature or simulation.
-        closed: By a formula.
-        tolerance: Of their difference, relative to the larger of `closed` and 1.
-        relation: How the computed number stands to the other: equal, or bounded by it.
+        teacher: The distance of the teacher.
+        student: The distance of the student.
+        others: Further numbers.
+        interval: Of the student's distance less the teacher's, where only bounds or samples tell it.
     """
-
-    name: str
-    computed: float
-    closed: float
-    tolerance: float = TOLERANCE
-    relation: Literal["=", "<=", ">="] = "="
-
-    @property
-    def error(self) -> float:
-        """By how much the relation is missed; zero where both are the same infinity."""
-        if self.computed == self.closed:
-            return 0.0
-        if math.isnan(self.computed) or math.isnan(self.closed):
-            return math.nan
-        excess = self.computed - self.closed
-        return {"=": abs(excess), "<=": max(0.0, excess), ">=": max(0.0, -excess)}[self.relation]
-
-    @property
-    def agrees(self) -> bool:
-        """Whether the relation holds up to the error of the computation. Never, for a NaN."""
-        return self.error <= self.tolerance * max(
-            1.0, abs(self.closed) if math.isfinite(self.closed) else 1.0
-        )
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """Distances to the clean law, and whatever else the claim asserts in numbers."""
 
     teacher: Check
     student: Check
     others: tuple[Check, ...] = ()
+    interval: Estimate | None = None
 
     @property
     def checks(self) -> tuple[Check, ...]:
@@ -108,12 +90,16 @@ class Evidence:
     @property
     def difference(self) -> float:
         """The student's distance minus the teacher's, as computed: below zero is better."""
+        if self.interval:
+            return self.interval.value
         both_infinite = self.student.computed == self.teacher.computed == math.inf
         return math.nan if both_infinite else self.student.computed - self.teacher.computed
 
     @property
     def error(self) -> float:
-        """A bound on the error of `difference`: how far computation and closed form are apart."""
+        """A bound on the error of `difference`: its interval, or how far computation and closed form are."""
+        if self.interval:
+            return max(self.interval.high - self.interval.value, self.interval.value - self.interval.low)
         return self.teacher.error + self.student.error
 
 
@@ -123,17 +109,35 @@ class Equalities:
 
     checks: tuple[Check, ...]
 
+    @property
+    def worst(self) -> Check:
+        """The number that is farthest from theory, by what is allowed; one that is false, if any is."""
+
+        def excess(check: Check) -> float:
+            share = check.error / (check.allowed or FLOOR)
+            return math.inf if math.isnan(share) else share
+
+        return max(self.checks, key=excess)
+
 
 Found_co = TypeVar("Found_co", Evidence, tuple[Check, ...], covariant=True)
 
 
 @dataclass(frozen=True)
 class Control(Generic[Found_co]):
-    """The same claim with one hypothesis changed, which must change the verdict."""
+    """The same claim with one hypothesis changed, which must change the verdict.
+
+    Args:
+        change: What is changed.
+        evidence: Computes the numbers.
+        expects: The verdict that theory gives.
+        breaks: The numbers that must differ from theory, by name; `*` stands for any text.
+    """
 
     change: str
     evidence: Callable[[], Found_co]
     expects: Verdict = Verdict.FAILS
+    breaks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -173,6 +177,7 @@ class Identity:
         control: A hypothesis dropped, after which an equation is false.
         expects: The verdict that theory gives: FAILS, for what is said but false.
         setting: The numbers that the evidence is for, where the statement is more general.
+        breaks: The numbers that must differ from what is said, by name; `*` stands for any text.
     """
 
     statement: str
@@ -181,20 +186,38 @@ class Identity:
     control: Control[tuple[Check, ...]]
     expects: Verdict = Verdict.HOLDS
     setting: str = ""
+    breaks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Evidence with its verdict, and the verdict that was expected."""
+    """Evidence with its verdict, and what was expected: a verdict, and which numbers differ from theory."""
 
     evidence: Evidence | Equalities
     verdict: Verdict
     expects: Verdict
+    breaks: tuple[str, ...] = ()
+
+    @property
+    def surprises(self) -> tuple[str, ...]:
+        """The names of numbers that should agree and do not, or should not and do; and of missing ones."""
+        checks = self.evidence.checks
+        wrong = [check.name for check in checks if check.agrees is self.must_differ(check)]
+        return *wrong, *(each for each in self.breaks if not any(_like(check, each) for check in checks))
+
+    def must_differ(self, check: Check) -> bool:
+        """Whether a number is one that has to differ from theory."""
+        return any(_like(check, each) for each in self.breaks)
 
     @property
     def as_expected(self) -> bool:
-        """Whether the verdict is the one expected."""
-        return self.verdict == self.expects
+        """Whether the verdict is the one expected, and for no other reason."""
+        return self.verdict == self.expects and not self.surprises
+
+
+def _like(check: Check, pattern: str) -> bool:
+    parts = map(re.escape, pattern.split("*"))
+    return re.fullmatch(".*".join(parts), check.name) is not None
 
 
 @dataclass(frozen=True)
@@ -219,7 +242,24 @@ def verdict(evidence: Evidence | Equalities) -> Verdict:
         if any(math.isnan(check.error) for check in evidence.checks):
             return Verdict.UNDECIDED
         return Verdict.HOLDS if agree else Verdict.FAILS
-    return _comparison(evidence) if agree else Verdict.UNDECIDED
+    if not agree:
+        return Verdict.UNDECIDED
+    if evidence.interval:
+        return verdict_of(evidence.interval, evidence.teacher.computed)
+    return _comparison(evidence)
+
+
+def verdict_of(difference: Estimate, teacher: float) -> Verdict:
+    """The verdict that the bounds of a difference give, for a teacher at this distance.
+
+    Without bounds there is none, and none for the difference of two infinities.
+    """
+    if math.isinf(difference.value):
+        return Verdict.FAILS if difference.value > 0 else Verdict.HOLDS
+    least = SMALLEST_GAIN * teacher
+    if difference.high < -least:
+        return Verdict.HOLDS
+    return Verdict.FAILS if difference.low > -least else Verdict.UNDECIDED
 
 
 def _comparison(evidence: Evidence) -> Verdict:
@@ -228,25 +268,17 @@ def _comparison(evidence: Evidence) -> Verdict:
         if teacher == student:
             return Verdict.UNDECIDED
         return Verdict.HOLDS if math.isinf(teacher) else Verdict.FAILS
-    low, high = evidence.difference - evidence.error, evidence.difference + evidence.error
-    least = SMALLEST_GAIN * teacher
-    if high < -least:
-        return Verdict.HOLDS
-    return Verdict.FAILS if low > -least else Verdict.UNDECIDED
+    return verdict_of(Estimate.exact(evidence.difference, evidence.error), teacher)
 
 
 def decide(name: str, claim: Claim | Identity, *, quick: bool = False) -> Decision:
     """Computes the evidence of a claim and of its control, and decides both; if `quick`, the claim alone."""
 
-    def attempt(evidence: Callable[[], Evidence | tuple[Check, ...]], expects: Verdict) -> Trial:
-        found = evidence()
-        numbers = found if isinstance(found, Evidence) else Equalities(found)
-        return Trial(numbers, verdict(numbers), expects)
+    return Decision(name, claim, _attempt(claim), None if quick else _attempt(claim.control))
 
-    control = claim.control
-    return Decision(
-        name,
-        claim,
-        attempt(claim.evidence, claim.expects),
-        None if quick else attempt(control.evidence, control.expects),
-    )
+
+def _attempt(asked: Claim | Identity | Control[Evidence] | Control[tuple[Check, ...]]) -> Trial:
+    found = asked.evidence()
+    numbers = found if isinstance(found, Evidence) else Equalities(found)
+    breaks = () if isinstance(asked, Claim) else asked.breaks
+    return Trial(numbers, verdict(numbers), asked.expects, breaks)

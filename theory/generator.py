@@ -2,13 +2,27 @@ r"""A distiller of the benchmark at work on a linear generator `x = U z`, with n
 
 Teacher and critic are exact at one level, $S(S + \tau)^{-1} x_t$. Most losses are then quadratic forms of
 latents and noise, so that samples with exact second moments give their expectations exactly; others are
-summed over the nodes of a Gauss-Hermite rule. Where a loss is divided by the teacher's error per sample, a
-constant to the gradient, that is multiplied out again.
+summed over the nodes of a Gauss-Hermite rule. An aware student's output is corrupted again, by an operator of
+the benchmark, $y = A x + \sigma_y n$, before it is judged. Where a loss is divided by the teacher's error
+per sample, a constant to the gradient, that is multiplied out again.
 """
 
 from __future__ import annotations
 
-__all__ = ["LEVEL", "SIGMA", "TAU", "Samples", "hermite", "mean_loss", "sid", "velocity", "whitened"]
+__all__ = [
+    "LEVEL",
+    "SIGMA",
+    "TAU",
+    "Corrupted",
+    "Linear",
+    "Samples",
+    "hermite",
+    "mean_loss",
+    "settled",
+    "sid",
+    "velocity",
+    "whitened",
+]
 
 import math
 from collections.abc import Callable
@@ -22,12 +36,14 @@ from torch import Tensor
 from dcdbench.distillers.sid import SiD
 from dcdbench.objectives.standard import Standard
 from dcdbench.operators.identity import IdentityDraw
+from dcdbench.operators.matrix import Matrix
 from dcdbench.problem import Fake, Measurement
 from dcdbench.protocols import Denoiser, Distiller, Judges, Operator, View
 
 SIGMA = 0.5  # a number of float32, as which levels are drawn
 TAU = SIGMA**2
 SAMPLES = 32
+MOMENTUM = 0.9
 LEVEL: dict[str, Any] = {"p_mean": math.log(SIGMA), "p_std": 1e-12}  # of a distiller: that level alone
 Ratio = Callable[[Tensor], Tensor]
 
@@ -62,19 +78,46 @@ def exact(cov: Tensor) -> Linear:
 
 @dataclass(frozen=True)
 class Samples:
-    """Latents `(B, k)` and noise `(B, d)`, with weights `(B,)` that add up to 1."""
+    """Latents `(B, k)`, noise `(B, d)` of a level and of measurements, with weights `(B,)` of sum 1."""
 
     z: Tensor
     noise: Tensor
     weights: Tensor
+    measured: Tensor | None = None  # noise of measurements; None where there is none
+
+
+@dataclass(frozen=True)
+class Corrupted:
+    """How the output of a generator is corrupted again before it is judged: `y = A x + sigma_y n`.
+
+    Args:
+        A: A square matrix, `(d, d)`.
+        sigma_y: The standard deviation of the noise, >= 0, at most `SIGMA`.
+    """
+
+    A: Tensor
+    sigma_y: float
+
+    def covariance(self, S: Tensor) -> Tensor:
+        """That of the measurements of `N(0, S)`."""
+        return self.A @ S @ self.A.T + self.sigma_y**2 * torch.eye(len(self.A), dtype=torch.float64)
+
+    def fake(self, x: Tensor, noise: Tensor | None) -> Fake:
+        """The measurements of signals `x`, `(B, d)`, by an operator of the benchmark, with a given noise."""
+        shape = (x.shape[1],)
+        rows = tuple(tuple(row) for row in self.A.tolist())
+        draw = Matrix(rows).draw(shape, len(x), torch.Generator())
+        u = draw(x)
+        y = u if noise is None else u + self.sigma_y * noise
+        return Fake(y, draw, self.sigma_y, shape, x, u)
 
 
 def whitened(k: int, d: int) -> Samples:
     """Latents and noise with mean 0 and, exactly, unit variances and no correlation."""
-    z = torch.randn(SAMPLES, k + d, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    z = torch.randn(SAMPLES, k + 2 * d, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     ones = torch.ones(SAMPLES, 1, dtype=torch.float64)
     frame = torch.linalg.qr(torch.cat([ones, z], 1)).Q[:, 1:] * math.sqrt(SAMPLES)
-    return Samples(frame[:, :k], frame[:, k:], ones[:, 0] / SAMPLES)
+    return Samples(frame[:, :k], frame[:, k : k + d], ones[:, 0] / SAMPLES, frame[:, k + d :])
 
 
 def hermite(order: int) -> Samples:
@@ -98,6 +141,7 @@ def mean_loss(
     scaled: bool = True,
     samples: Samples | None = None,
     ratio: Ratio | None = None,
+    corrupted: Corrupted | None = None,
 ) -> Tensor:
     """The expected loss over entries, for a teacher of N(0, cov) and a critic of N(0, critic).
 
@@ -109,13 +153,15 @@ def mean_loss(
         scaled: Whether the loss is divided by the teacher's error.
         samples: Of latents and noise; by default ones that are exact for quadratic losses.
         ratio: The logarithm of the teacher's density over the fakes', for one that asks a discriminator.
+        corrupted: How an aware student's output is measured; None for an unaware student.
     """
     at = samples or whitened(U.shape[1], len(U))
-    u = at.z @ U.T
+    x = at.z @ U.T
+    fake = corrupted.fake(x, at.measured) if corrupted else Fake(x, IdentityDraw(), 0.0, x.shape[1:], x, x)
     asked = (lambda view: ratio(view.x_t)) if ratio else None
-    judges = Judges(exact(cov), exact(critic), Known(noise=at.noise), 0.0, asked)
-    loss = distiller(judges, Fake(u, IdentityDraw(), 0.0, (len(U),), u, u), torch.Generator().manual_seed(0))
-    scale = error(judges.teacher, u.detach(), at.noise) if scaled else torch.ones_like(loss)
+    judges = Judges(exact(cov), exact(critic), Known(noise=at.noise), fake.sigma_y, asked)
+    loss = distiller(judges, fake, torch.Generator().manual_seed(0))
+    scale = error(judges.teacher, fake.y.detach(), at.noise) if scaled else torch.ones_like(loss)
     return len(U) * (loss * scale) @ at.weights
 
 
@@ -134,6 +180,7 @@ def velocity(
     scaled: bool = True,
     samples: Samples | None = None,
     ratio: Ratio | None = None,
+    corrupted: Corrupted | None = None,
 ) -> Tensor:
     """The direction in which a distiller moves U, `(d, k)`: minus its gradient.
 
@@ -145,8 +192,47 @@ def velocity(
         scaled: Whether the loss is divided by the teacher's error.
         samples: Of latents and noise, as for the loss.
         ratio: The logarithm of the ratio of densities, as for the loss.
+        corrupted: How an aware student's output is measured; None for an unaware student.
     """
     moving = U.detach().clone().requires_grad_()
-    critic = believed((U @ U.T).detach())
-    loss = mean_loss(distiller, moving, cov, critic, scaled=scaled, samples=samples, ratio=ratio)
+    own = (U @ U.T).detach()
+    critic = believed(corrupted.covariance(own) if corrupted else own)
+    loss = mean_loss(
+        distiller,
+        moving,
+        cov,
+        critic,
+        scaled=scaled,
+        samples=samples,
+        ratio=ratio,
+        corrupted=corrupted,
+    )
     return -torch.autograd.grad(loss, moving)[0]
+
+
+def settled(
+    distiller: Distiller,
+    start: Tensor,
+    cov: Tensor,
+    *,
+    corrupted: Corrupted | None = None,
+    scaled: bool = True,
+    rate: float = 1.0,
+    steps: int = 400,
+) -> Tensor:
+    """Where a distiller brings a generator from `start`, `(d, k)`: descent with momentum, `MOMENTUM`.
+
+    Args:
+        distiller: One that looks at `SIGMA` alone.
+        start: The generator at first.
+        cov: The covariance of the teacher's law.
+        corrupted: How an aware student's output is measured; None for an unaware student.
+        scaled: Whether the loss is divided by the teacher's error.
+        rate: The learning rate.
+        steps: Their number, each with an exact critic.
+    """
+    U, moved = start.clone(), torch.zeros_like(start)
+    for _ in range(steps):
+        moved = MOMENTUM * moved + rate * velocity(distiller, U, cov, scaled=scaled, corrupted=corrupted)
+        U = U + moved
+    return U

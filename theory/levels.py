@@ -10,7 +10,8 @@ from __future__ import annotations
 __all__ = ["Variance", "Weight", "flow", "student"]
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,39 +20,55 @@ Array = NDArray[np.float64]
 Variance = Callable[[Array], Array]
 Weight = Callable[[Array], Array]
 
-HIGHEST = 1e8  # the noise variance at which the sampler starts, which forgets how
-BREAK = 0.5  # where variances and weights may jump
-NODES = 60
+HIGHEST = 1e13  # the noise variance at which the sampler starts, which forgets how
+BREAK = 0.5  # where variances and weights may jump, if nobody says where
+LOWEST, TOP = 1e-32, 1e24  # of noise variances
+NODES, PANEL = 20, 1.0  # of Gauss-Legendre panels in log tau
 
 
-def student(variance: Variance, weight: Weight) -> float:
-    """The variance of the student."""
+def student(variance: Variance, weight: Weight, breaks: Sequence[float] = (BREAK,)) -> float:
+    """The variance of the student.
+
+    Args:
+        variance: `c`, that of the law whose score the teacher has at a level.
+        weight: `w`, at most like a power of the level at both ends.
+        breaks: The levels at which either jumps.
+    """
     from scipy.optimize import brentq
 
-    tau, step = _quadrature()
-    w, target = step * weight(tau), 1 / (variance(tau) + tau)
-    return float(brentq(lambda v: (w * (target - 1 / (v + tau))).sum(), 1e-3, 1e3, xtol=1e-13))
+    tau, step = _quadrature(breaks)
+    w, c = step * weight(tau), variance(tau)
+    share = w / (c + tau)  # the difference of the two terms, without their cancelling at large tau
+
+    def gradient(v: float) -> float:
+        return float((share * (v - c) / (v + tau)).sum())
+
+    return float(brentq(gradient, 0.5 * c.min(), 2 * c.max(), xtol=1e-14, rtol=1e-14))
 
 
-def _quadrature() -> tuple[Array, Array]:
-    """Gauss-Legendre nodes and weights in `log(1 + tau)`, on pieces between `BREAK` and powers of 10."""
+def _quadrature(breaks: Sequence[float]) -> tuple[Array, Array]:
+    """Gauss-Legendre nodes and weights in `log tau`, on panels between `breaks`."""
     x, w = np.polynomial.legendre.leggauss(NODES)
-    edges = np.log1p([0.0, BREAK, 2.0, 10.0, 1e2, 1e4, 1e6, HIGHEST])
-    low, width = edges[:-1, None], np.diff(edges)[:, None]
-    t = (low + width * (x + 1) / 2).ravel()
-    return np.expm1(t), (width / 2 * w).ravel() * np.exp(t)
+    ends = np.log([LOWEST, *sorted(breaks), TOP])
+    pieces = [np.linspace(a, b, 1 + math.ceil((b - a) / PANEL)) for a, b in pairwise(ends)]
+    low = np.concatenate([piece[:-1] for piece in pieces])[:, None]
+    width = np.concatenate([np.diff(piece) for piece in pieces])[:, None]
+    tau = np.exp(low + width * (x + 1) / 2)
+    return tau.ravel(), (width / 2 * w * tau).ravel()
 
 
-def flow(variance: Variance) -> float:
+def flow(variance: Variance, breaks: Sequence[float] = (BREAK,)) -> float:
     """The variance of what the probability flow samples, from noise alone, by a solver of the equation."""
     from scipy.integrate import solve_ivp
 
-    def slope(t: float, x: Array) -> Array:
+    def slope(t: float, log_x: Array) -> Array:
         tau = np.expm1(np.array([t]))
-        return np.asarray(x * (1 + tau) / (2 * (variance(tau) + tau)))
+        return np.asarray((1 + tau) / (2 * (variance(tau) + tau)))
 
-    x = np.array([math.sqrt(HIGHEST)])
-    jump = math.log1p(BREAK)
-    for start, end in ((math.log1p(HIGHEST), jump + 1e-12), (jump - 1e-12, 0.0)):
-        x = solve_ivp(slope, (start, end), x, rtol=1e-10, atol=1e-12, method="DOP853").y[:, -1]
-    return float(x[0] ** 2)
+    log_x = np.array([math.log(HIGHEST) / 2])
+    ends = np.log1p([0.0, *sorted(breaks), HIGHEST])
+    for end, start in reversed(list(pairwise(ends))):
+        inside = 1e-13 * (1 + start), 1e-13 * (1 + end) * (end > 0)  # a jump belongs to neither side
+        span = (start - inside[0] * (start < ends[-1]), end + inside[1])
+        log_x = solve_ivp(slope, span, log_x, rtol=1e-12, atol=1e-13, method="DOP853").y[:, -1]
+    return math.exp(2 * float(log_x[0]))

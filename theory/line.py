@@ -2,9 +2,10 @@ r"""Students of a mixture on the line, one normal law or two, found by minimisin
 
 A student $N(a, v)$ and the teacher $T$ are compared at noise variances $\tau$, that is $N(a, v + \tau)$
 with $T_\tau$, under a weight $w(\tau)$. An aware student has $v + \sigma^2$ in place of $v$. Expectations
-under the student are trapezoid sums; integrals over $\tau$ are so in $\log\tau$.
+under the student are trapezoid sums; integrals over $\tau$ are so in $\log\tau$, or by Gauss-Legendre
+panels between two levels.
 
-Where the variance is found by minimisation, `stationary` finds it again as the root of
+Where a variance is found by minimisation, `stationary` finds it again, and to more digits, as the root of
 $\int w(\tau) (1/(v+\tau) + E[z s_{T_\tau}(x)]/\sqrt{v+\tau}) d\tau$ for $x = a + \sqrt{v+\tau} z$ (Stein's
 identity), which needs the teacher's score instead of its density.
 """
@@ -13,18 +14,31 @@ from __future__ import annotations
 
 __all__ = ["OBJECTIVES", "Objective", "pair_student", "single_student", "student_variance"]
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from theory.quadrature import Array, Mixture, kl, minimum, normal, pair
 
-Z = np.linspace(-10.0, 10.0, 501)
+REACH, NODES = 10.0, 500  # of the rule for a standard normal law: standard deviations, and steps
+MOST_FACTOR, MOST_POINTS = 2**13, 2**20
+COARSEST = 5.0  # times a component's deviation may be that of the student, before the rule gets more nodes
+Z = np.linspace(-REACH, REACH, NODES + 1)
 NORMAL = np.exp(-0.5 * Z**2) * (Z[1] - Z[0]) / np.sqrt(2 * np.pi)
-LOG_LEVELS = np.linspace(-16.0, 20.0, 49)  # beyond, the objectives that are integrated have no weight left
+LOG_LEVELS = np.linspace(-40.0, 26.0, 89)  # beyond, the objectives that are integrated have no weight left
+PANEL, ORDER = 1.5, 10  # of Gauss-Legendre panels in log tau: their most width, and nodes
 FLAT = 30.0
 LEAST_LEVEL, LARGEST_LEVEL, EDM_RHO = 0.002, 80.0, 7.0  # of https://arxiv.org/abs/2206.00364
+
+
+@cache
+def _rule(factor: int) -> tuple[Array, Array]:
+    """Points and weights of a standard normal law, `factor` times as many as `Z`."""
+    z = np.linspace(-REACH, REACH, NODES * factor + 1)
+    return z, np.exp(-0.5 * z**2) * (z[1] - z[0]) / np.sqrt(2 * np.pi)
 
 
 @dataclass(frozen=True)
@@ -41,37 +55,67 @@ class Objective:
     tau: Array
     weights: Array
 
-    def _points(self, mean: float, v: float, teacher: Mixture) -> tuple[Array, Array, Array]:
-        """Standard deviations `(T, 1)`, and the teacher's log-density and score at `(T, Z)`."""
+    def _rules(self, v: float, teacher: Mixture) -> Iterator[tuple[NDArray[np.intp], Array, Array]]:
+        """Levels, by index, with points and weights as fine as the teacher's components need there."""
+        ratio = np.sqrt((v + self.tau) / (teacher.parts[2].min() ** 2 + self.tau))
+        factors = 2 ** np.ceil(np.log2(np.maximum(ratio / COARSEST, 1.0))).astype(int)
+        for factor in np.unique(factors):
+            if factor > MOST_FACTOR:
+                raise ValueError(
+                    f"a component of the teacher is {ratio.max():.3g} times narrower than the student"
+                )
+            levels = np.flatnonzero(factors == factor)
+            at_once = max(1, MOST_POINTS // (NODES * factor))
+            for start in range(0, len(levels), at_once):
+                yield levels[start : start + at_once], *_rule(int(factor))
+
+    def _teacher(self, x: Array, tau: Array, teacher: Mixture) -> tuple[Array, Array]:
+        """The teacher's log-density and score at points `(T, Z)` and levels `(T,)`."""
         w, m, s = teacher.parts
-        spread = np.sqrt(v + self.tau)[:, None]
-        var = (s**2 + self.tau[:, None])[:, None]  # (T, 1, K)
-        r = m - (mean + spread * Z)[..., None]
+        var = (s**2 + tau[:, None])[:, None]  # (T, 1, K)
+        r = m - x[..., None]
         logs = np.log(w) - 0.5 * r**2 / var - 0.5 * np.log(2 * np.pi * var)
         top = logs.max(-1, keepdims=True)
         shares = np.exp(logs - top)
         total = shares.sum(-1)
-        return spread, np.log(total) + top[..., 0], (shares * r / var).sum(-1) / total
+        return np.log(total) + top[..., 0], (shares * r / var).sum(-1) / total
 
     def __call__(self, mean: float, v: float, teacher: Mixture) -> float:
         """The objective of `N(mean, v)`."""
-        spread, log_teacher, score = self._points(mean, v, teacher)
-        if self.fisher:
-            return float(self.weights @ ((-Z / spread - score) ** 2 @ NORMAL))
-        gap = -0.5 * Z**2 - 0.5 * np.log(2 * np.pi * spread**2) - log_teacher
-        # Far up the laws are nearly equal: there the mean of `gap` cancels, and this form of it does not.
-        size = v + mean**2 + sum(w * (m**2 + s**2) for w, m, s in zip(*teacher.parts, strict=True))
-        flat = self.tau > FLAT * size
-        gap[flat] += np.expm1(-gap[flat])
-        return float(self.weights @ (gap @ NORMAL))
+        values = np.empty(len(self.tau))
+        for i, z, share in self._rules(v, teacher):
+            tau = self.tau[i]
+            spread = np.sqrt(v + tau)[:, None]
+            log_teacher, score = self._teacher(mean + spread * z, tau, teacher)
+            if self.fisher:
+                values[i] = (-z / spread - score) ** 2 @ share
+                continue
+            gap = -0.5 * z**2 - 0.5 * np.log(2 * np.pi * spread**2) - log_teacher
+            # Far up the laws are nearly equal: there the mean of `gap` cancels, and this form of it does not.
+            size = v + mean**2 + sum(w * (m**2 + s**2) for w, m, s in zip(*teacher.parts, strict=True))
+            flat = tau > FLAT * size
+            gap[flat] += np.expm1(-gap[flat])
+            values[i] = gap @ share
+        return float(self.weights @ values)
+
+    def slopes(self, mean: float, v: float, teacher: Mixture) -> tuple[float, float]:
+        """Twice the derivatives in the mean and in the variance; for the KL divergence only."""
+        by_mean, by_variance = np.empty(len(self.tau)), np.empty(len(self.tau))
+        for i, z, share in self._rules(v, teacher):
+            spread = np.sqrt(v + self.tau[i])
+            _, score = self._teacher(mean + spread[:, None] * z, self.tau[i], teacher)
+            by_mean[i] = -2 * (score @ share)
+            # By Stein's identity, from the gap of scores, whose terms cancel far up.
+            gap = score + (spread[:, None] * z) / spread[:, None] ** 2
+            by_variance[i] = -(gap @ (share * z)) / spread
+        return float(self.weights @ by_mean), float(self.weights @ by_variance)
 
     def stationary(self, mean: float, near: float, teacher: Mixture) -> float:
         """The root of the derivative in `v` that is next to `near`; for the KL divergence only."""
         from scipy.optimize import brentq
 
         def slope(v: float) -> float:
-            spread, _, score = self._points(mean, v, teacher)
-            return float(self.weights @ (1 / spread[:, 0] ** 2 + score @ (NORMAL * Z) / spread[:, 0]))
+            return self.slopes(mean, v, teacher)[1]
 
         return float(brentq(slope, 0.98 * near, 1.02 * near, xtol=1e-13 * near))
 
@@ -86,21 +130,29 @@ def _over(density: Callable[[Array], Array], fisher: bool = False) -> Objective:
     return Objective(fisher, tau, density(tau) * tau * (LOG_LEVELS[1] - LOG_LEVELS[0]))
 
 
+def _between(low: float, high: float, density: Callable[[Array], Array], fisher: bool = False) -> Objective:
+    """The levels from `low` to `high`, with a density that is given in `tau`."""
+    nodes, shares = np.polynomial.legendre.leggauss(ORDER)
+    ends = np.linspace(np.log(low), np.log(high), 1 + int(np.ceil(np.log(high / low) / PANEL)))
+    half = (ends[1] - ends[0]) / 2
+    tau = np.exp((ends[:-1, None] + half * (1 + nodes)).ravel())
+    return Objective(fisher, tau, density(tau) * tau * np.tile(half * shares, len(ends) - 1))
+
+
 def _sid(tau: Array) -> Array:
     r"""SiD's weight: squared gaps of denoisers over mean absolute ones, at the noise levels of EDM's sampler.
 
     $\tau^2$ times the squared gap of scores, over $|x - D(x_t)| \sim \sqrt{\tau / (1 + \tau)}$, with a
     density of levels $\propto t^{1/7 - 1} dt$.
     """
-    inside = (tau > LEAST_LEVEL**2) & (tau < LARGEST_LEVEL**2)
-    return np.asarray(inside * tau**2 / np.sqrt(tau / (1 + tau)) * tau ** (0.5 / EDM_RHO - 1))
+    return np.asarray(tau**2 / np.sqrt(tau / (1 + tau)) * tau ** (0.5 / EDM_RHO - 1))
 
 
 OBJECTIVES: dict[str, Objective] = {
     "reverse Fisher, tau = 0": _at(0.0, fisher=True),
     "reverse KL, tau = 0": _at(0.0),
     "reverse KL, dt": _over(lambda tau: 0.5 / np.sqrt(tau)),
-    "SiD, EDM levels": _over(_sid, fisher=True),
+    "SiD, EDM levels": _between(LEAST_LEVEL**2, LARGEST_LEVEL**2, _sid, fisher=True),
     "reverse KL, dtau": _over(np.ones_like),
     "reverse KL, tau = 1000": _at(1000.0),
 }
@@ -119,8 +171,9 @@ def student_variance(
         aware: The noise variance that is added to the student's.
         mean: Of the student.
     """
-    if name == "forward KL":
-        return minimum(lambda v: kl(teacher, normal(mean, v + aware)), low, high)
+    if name == "forward KL":  # its minimum is where second moments are equal
+        centre, variance = teacher.moments
+        return min(max(variance + (centre - mean) ** 2 - aware, low), high)
     return minimum(lambda v: OBJECTIVES[name](mean, v + aware, teacher), low, high)
 
 
@@ -135,9 +188,8 @@ def single_student(teacher: Mixture, mean: float, v: float, *, aware: float = 0.
 
     def loss(q: Array) -> tuple[float, Array]:
         total = aware + float(np.exp(q[1]))
-        spread, _, score = objective._points(float(q[0]), total, teacher)
-        slope = -0.5 * (1 / total + float(score[0] @ (NORMAL * Z)) / float(spread[0, 0]))
-        gradient = np.array([-float(score[0] @ NORMAL), slope * (total - aware)])
+        by_mean, by_variance = objective.slopes(float(q[0]), total, teacher)
+        gradient = 0.5 * np.array([by_mean, by_variance * (total - aware)])
         return objective(float(q[0]), total, teacher), gradient
 
     start = [mean, np.log(v - aware)]

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from theory.check import FLOOR
 from theory.claim import SMALLEST_GAIN, Check, Evidence, Verdict, verdict
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ Array = NDArray[np.float64]
 # Dark, middle and white with a hatch: told apart in grey, and by all kinds of colour vision.
 COLOURS = {Verdict.HOLDS: "#2c6fad", Verdict.FAILS: "#f2b387", Verdict.UNDECIDED: "#ffffff"}
 HATCH, HATCHED = "xxxx", "#555555"
+COARSE = 1e-3  # the relative accuracy of distances in a cell
 Point = tuple[float, float, Verdict]
 
 
@@ -135,8 +137,14 @@ class Profile:
 
 
 def contrast(teacher: tuple[float, float], student: tuple[float, float]) -> Evidence:
-    """The evidence of a cell, from each distance as computed in two ways; cells are coarse themselves."""
-    return Evidence(Check("teacher", *teacher, 1e-3), Check("student", *student, 1e-3))
+    """The evidence of a cell, from each distance as computed in two ways; cells are coarse themselves.
+
+    Beside the teacher's distance that of a student may be as good as 0: both are as accurate as it asks for.
+    """
+    floor = COARSE * abs(teacher[1]) if np.isfinite(teacher[1]) else FLOOR
+    return Evidence(
+        Check("teacher", *teacher, COARSE, floor=floor), Check("student", *student, COARSE, floor=floor)
+    )
 
 
 def bracketed(teacher: tuple[float, float], student: tuple[float, float]) -> Verdict:

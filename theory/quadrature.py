@@ -34,6 +34,7 @@ Array = NDArray[np.float64]
 
 REACH = 12.0  # standard deviations that a grid covers on either side
 STEP = 0.05  # of a grid, in the smallest standard deviation
+MOST_POINTS = 2**23
 UNIT_STEP = 0.01  # of the rule on (0, 1): the quantile functions of mixtures bend within a few of these
 UNIT_REACH = 3.6  # beyond, the rule is within rounding of 0 and 1
 BISECTIONS = 52  # one per bit
@@ -104,11 +105,15 @@ class Mixture:
             low, high = np.where(right, middle, low), np.where(right, high, middle)
         return np.asarray(0.5 * (low + high))
 
-    def grid(self, step: float = STEP) -> tuple[Array, float]:
-        """Equidistant points that cover the law, and their distance."""
+    def grid(self, step: float = STEP, *others: Mixture) -> tuple[Array, float]:
+        """Equidistant points that cover the law, and their distance, fine enough for `others` too."""
         _, m, s = self.parts
         low, high = (m - REACH * s).min(), (m + REACH * s).max()
-        x = np.linspace(low, high, 1 + int(np.ceil((high - low) / (step * s.min()))))
+        finest = min(float(law.parts[2].min()) for law in (self, *others))
+        count = 1 + np.ceil((high - low) / (step * finest))
+        if count > MOST_POINTS:
+            raise ValueError(f"a grid for deviations of {finest:.3g} would have {count:.3g} points")
+        x = np.linspace(low, high, int(count))
         return x, float(x[1] - x[0])
 
 
@@ -124,14 +129,14 @@ def pair(m: float, variance: float, weight: float = 0.5) -> Mixture:
 
 def kl(p: Mixture, q: Mixture, step: float = STEP) -> float:
     """KL(p || q), in nats."""
-    x, h = p.grid(step)
+    x, h = p.grid(step, q)
     log_p = p.log_density(x)
     return float(h * (np.exp(log_p) * (log_p - q.log_density(x))).sum())
 
 
 def fisher(p: Mixture, q: Mixture) -> float:
     """The Fisher divergence, the mean of squared differences of scores under `p`."""
-    x, h = p.grid()
+    x, h = p.grid(STEP, q)
     return float(h * (np.exp(p.log_density(x)) * (p.score(x) - q.score(x)) ** 2).sum())
 
 

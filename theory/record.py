@@ -37,7 +37,11 @@ def record(decision: Decision) -> dict[str, Any]:
 
 def _trial(trial: Trial) -> dict[str, Any]:
     found = trial.evidence
-    told: dict[str, Any] = {"verdict": str(trial.verdict), "expected": str(trial.expects)}
+    told: dict[str, Any] = {
+        "verdict": str(trial.verdict),
+        "expected": str(trial.expects),
+        "surprises": list(trial.surprises),
+    }
     if isinstance(found, Evidence):
         told |= {
             "teacher": _number(found.teacher.computed),
@@ -45,6 +49,10 @@ def _trial(trial: Trial) -> dict[str, Any]:
             "difference": _number(found.difference),
             "error": _number(found.error),
         }
+        if bounds := found.interval:
+            told["interval"] = {"low": _number(bounds.low), "high": _number(bounds.high), "kind": bounds.kind}
+    else:
+        told["worst"] = found.worst.name
     return told | {"checks": [_check(check) for check in found.checks]}
 
 
@@ -55,6 +63,7 @@ def _check(check: Check) -> dict[str, Any]:
         "relation": check.relation,
         "closed": _number(check.closed),
         "tolerance": check.tolerance,
+        "floor": check.floor,
         "agrees": bool(check.agrees),  # of NumPy, perhaps, which JSON does not know
     }
 

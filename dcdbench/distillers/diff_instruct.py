@@ -11,7 +11,6 @@ from __future__ import annotations
 __all__ = ["DiffInstruct"]
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -33,8 +32,6 @@ class DiffInstruct(Leveled):
         p_mean: The mean of `log sigma`, before the range.
         p_std: The standard deviation of `log sigma`, before the range.
     """
-
-    lr: ClassVar[float] = 3e-4
 
     def __call__(self, judges: Judges, fake: Fake, rng: torch.Generator) -> Tensor:
         """The generator's loss per sample, `(B,)`: its value is `u` times the constant direction."""

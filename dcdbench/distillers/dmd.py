@@ -12,7 +12,6 @@ from __future__ import annotations
 __all__ = ["DMD", "reverse_kl"]
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -36,8 +35,6 @@ class DMD(Adversarial):
         p_std: The standard deviation of `log sigma`, before the range.
         adversarial: The weight, `>= 0`, of the adversarial term; without it no discriminator is trained.
     """
-
-    lr: ClassVar[float] = 3e-4
 
     def __call__(self, judges: Judges, fake: Fake, rng: torch.Generator) -> Tensor:
         """The generator's loss per sample, `(B,)`: its value is `u` times the constant direction."""

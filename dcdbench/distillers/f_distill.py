@@ -12,7 +12,7 @@ __all__ = ["FDistill"]
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -57,8 +57,6 @@ class FDistill(Leveled):
     divergence: Divergence = "js"
     ratio_low: float = 0.1
     ratio_high: float = 20.0
-
-    lr: ClassVar[float] = 3e-4
 
     def __post_init__(self) -> None:
         super().__post_init__()

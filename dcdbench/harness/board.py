@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["CLEAN", "Board", "CellResult", "Claim", "Pair", "Skip", "ValueInfo"]
+__all__ = ["CLEAN", "FEW", "Board", "CellResult", "Claim", "Pair", "Skip", "ValueInfo"]
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-CLEAN = "clean data"  # the mark of a method that was granted clean data
+CLEAN = "clean data"  # the mark of a method that was granted all clean data, or their law
+FEW = "a few clean signals"  # that of one that was granted so many, which competes in a track of its own
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class CellResult:
         cost: `nfe`, `ms_per_sample`, `train_seconds` (own), `train_seconds_total` (with the
             parents'), `train_gflops`, `peak_mb`; any may be absent.
         extra: `checkpoints` (how many the choice was among), `regret:<value>` (percent).
-        marks: What a reader must know of the method; `CLEAN` takes it out of the ranks.
+        marks: What a reader must know of the method: `CLEAN` takes it out of the ranks, `FEW` into a track
+            of its own.
     """
 
     task: str
@@ -126,6 +128,7 @@ class Board:
         provenance: versions, commit, device, threads, when; nested mappings are flattened.
         skips: Pairs of task and method that were not planned, because they cannot work.
         baseline: The name of the no-op method, whose distance to the floor is the whole gap.
+        track: Which part of a board this is, where there are parts.
     """
 
     suite: str
@@ -137,6 +140,7 @@ class Board:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     skips: tuple[Skip, ...] = ()
     baseline: str = ""
+    track: str = ""
 
     def __post_init__(self) -> None:
         places = [(c.task, c.method, c.seed) for c in self.cells]
@@ -155,6 +159,27 @@ class Board:
         )
         values = {name: self.values[name] for name in self.primary}
         return replace(self, cells=tuple(cells), values=values)
+
+    def tracks(self) -> tuple[Board, ...]:
+        """The board; where methods were given a few clean signals, one without them and one of them.
+
+        The latter has what frames a table too: the baseline, and what was given all clean data.
+        """
+        few = {c.method for c in self.cells if FEW in c.marks}
+        if not few:
+            return (self,)
+        framing = {self.baseline} | {c.method for c in self.cells if CLEAN in c.marks}
+        others = {c.method for c in self.cells} | {s.method for s in self.skips}
+        return self._part(others - few), replace(self._part(few | framing), track="few-shot")
+
+    def _part(self, methods: set[str]) -> Board:
+        """The board of these methods alone."""
+        return replace(
+            self,
+            cells=tuple(c for c in self.cells if c.method in methods),
+            skips=tuple(s for s in self.skips if s.method in methods),
+            pairs=tuple(p for p in self.pairs if {p.student, p.teacher} <= methods),
+        )
 
     @cached_property
     def tasks(self) -> tuple[str, ...]:

@@ -66,7 +66,7 @@ def pairs(s: Standing) -> Table | None:
         return None
     seeds = sorted({row[5].n or 0 for row in rows})
     return Table(
-        f"{s.task}: student against teacher",
+        f"{s.title}: student against teacher",
         f"Paired over {' to '.join(map(str, sorted({seeds[0], seeds[-1]})))} seeds. Difference: student "
         "minus teacher, with its 95 % interval; p: exact sign flips.",
         ("student", "teacher", "value", "teacher mean", "student mean", "difference", "verdict", "p"),
@@ -218,13 +218,17 @@ def _rank_table(standings: Sequence[Standing], value: str) -> Table | None:
         for e, m in order
     )
     return Table(
-        f"mean rank: {value}",
+        f"mean rank{_of(standings[0])}: {value}",
         f"Over {plural(len(losses), 'task')} that all shown methods share: {', '.join(sorted(losses))}. "
         "1 is best; ranks within task and seed; 95 % bootstrap interval over tasks and seeds.",
         ("method", "mean rank"),
         rows,
         _rank_notes(set().union(*ran.values()) - set(methods), sorted(set(ran) - set(losses)), dropped),
     )
+
+
+def _of(s: Standing) -> str:
+    return f" ({s.board.track})" if s.board.track else ""
 
 
 def _loss(x: float) -> float:

@@ -116,7 +116,7 @@ def _shown(m: Measurement) -> Tensor:
 
 
 def _panel(store: Store, board: Board, cell: Cell) -> Panel:
-    name = cell.method + (" (clean data)" if cell.marks else "")
+    name = cell.method + (f" ({', '.join(cell.marks)})" if cell.marks else "")
     if cell.reason:
         return Panel(name, None, f"skipped: {cell.reason}")
     record = store.get(cell.stages["samples"])

@@ -29,11 +29,12 @@ Column = tuple[str, dict[str, Entry]]
 def leaderboard(board: Board) -> Tables:
     """All tables of a board, which may be partial."""
     tables: list[Table] = []
-    for task in board.tasks:
-        s = Standing(board, task)
+    tracks = [tuple(Standing(part, task) for task in part.tasks) for part in board.tracks()]
+    for s in (s for track in tracks for s in track):
         tables += [t for t in (*_scores(s), _costs(s), pairs(s)) if t is not None]
     standings = tuple(Standing(board, task) for task in board.tasks)
-    for table in (claims(board, standings), regret(standings), *ranks(standings), _legend(standings)):
+    ranked = [table for track in tracks for table in ranks(track)]
+    for table in (claims(board, standings), regret(standings), *ranked, _legend(standings)):
         if table is not None:
             tables.append(table)
     return Tables(heading(board), tuple(tables), _footer(board, tables))
@@ -51,10 +52,12 @@ def _scores(s: Standing) -> list[Table]:
     parts = [tuple(v for v in s.values if v.clean is clean) for clean in (True, False)]
     tables = [
         _score_table(s, values, title, first=i == 0 or not parts[0])
-        for i, (values, title) in enumerate(zip(parts, (s.task, f"{s.task}: measurement space"), strict=True))
+        for i, (values, title) in enumerate(
+            zip(parts, (s.title, f"{s.title}: measurement space"), strict=True)
+        )
         if values
     ]
-    return tables or [_score_table(s, (), s.task, first=True)]
+    return tables or [_score_table(s, (), s.title, first=True)]
 
 
 def _score_table(s: Standing, values: Sequence[ValueInfo], title: str, first: bool) -> Table:
@@ -159,7 +162,7 @@ def _costs(s: Standing) -> Table | None:
     if speed:
         caption += " Speed-up: the teacher's ms/sample over the student's."
     rows = tuple(_row(_label(s, m), m, columns) for m in s.methods if s.done(m))
-    return Table(f"{s.task}: cost", caption, ("method", *(name for name, _ in columns)), rows, notes)
+    return Table(f"{s.title}: cost", caption, ("method", *(name for name, _ in columns)), rows, notes)
 
 
 def _legend(standings: Sequence[Standing]) -> Table | None:

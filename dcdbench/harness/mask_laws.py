@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["back", "condition", "further", "restriction"]
+__all__ = ["amplification", "back", "condition", "further", "restriction"]
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +14,9 @@ from dcdbench.harness.case import TOLERANCE, Case, close, require
 from dcdbench.protocols import Operator
 
 Z = 6.0  # Monte Carlo: standard errors from the law, which chance exceeds once in 5e8
+
+STEPS = 30  # of power iteration
+GAIN = 1e-3  # by how much a gain may exceed 1
 
 
 def restriction(case: Case) -> float:
@@ -91,3 +94,21 @@ def back(case: Case) -> float:
     return close(
         "back(2y - 3y') and 2back(y) - 3back(y')", A.back(2 * y - 3 * other), 2 * shown - 3 * A.back(other)
     )
+
+
+def amplification(case: Case) -> float:
+    """`back(A(.))` amplifies no signal, where networks are shown A: see `Preconditioned`.
+
+    They are shown it where it hides entries, tells what it does, or measures in another shape.
+    """
+    A, x = case.draw(), case.signal()
+    apart = tuple(case.law.measured_shape(case.shape)) != tuple(case.shape)
+    if not (case.law.masks or apart or A.condition() is not None):
+        return 0.0
+    view = (-1, *(1,) * len(case.shape))
+    gain = 0.0
+    for _ in range(STEPS):
+        x = A.back(A(x / x.flatten(1).norm(dim=1).clamp(min=1e-300).view(view)))
+        gain = float(x.flatten(1).norm(dim=1).max())
+    require(gain <= 1 + GAIN, f"back(A(.)) amplifies a signal by {gain:.4g}, networks need at most 1")
+    return max(gain - 1, 0.0)

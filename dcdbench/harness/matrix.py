@@ -1,13 +1,14 @@
 """Which combinations of components run: every objective with every distiller on every operator.
 
-Components have their default arguments. A method that holds an objective and a distiller is combined
-with all of them; the others stand for themselves.
+Components have their default arguments. A method that holds an objective is combined with all of them, and
+with all distillers if it holds one, too; the others stand for themselves.
 """
 
 from __future__ import annotations
 
 __all__ = ["Combination", "Table", "combinations", "default", "document", "lines", "tables"]
 
+import itertools
 import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ class Combination:
     Args:
         method: The method's name.
         objective: The objective's name; empty where the method is taken as it is.
-        distiller: The distiller's name; empty where the method is taken as it is.
+        distiller: The distiller's name; empty where the method holds none.
         made: The method; None where a part has no defaults.
         reason: Why it is skipped; empty where it runs.
     """
@@ -80,13 +81,10 @@ def combinations(corruption: Corruption, shape: Shape) -> Iterator[Combination]:
     for name in registry("methods"):
         cls = registry("methods")[name]
         held = _held(cls)
-        if held is None:
-            method, reason = default("methods", name)
-            yield Combination(name, "", "", method, reason or _reason(method, corruption, shape))
-            continue
-        for objective in registry("objectives"):
-            for distiller in registry("distillers"):
-                yield _combined(name, held, objective, distiller, corruption, shape)
+        objectives = registry("objectives") if Objective in held else [""]
+        distillers = registry("distillers") if {Objective, Distiller} <= held.keys() else [""]
+        for objective, distiller in itertools.product(objectives, distillers):
+            yield _combined(name, held, objective, distiller, corruption, shape)
 
 
 def default(family: str, name: str) -> tuple[Any, str]:
@@ -96,29 +94,33 @@ def default(family: str, name: str) -> tuple[Any, str]:
     return made, "; ".join(mistake.message for mistake in desk.mistakes)
 
 
-def _held(cls: type) -> tuple[str, str] | None:
-    """The fields of a method that hold an objective and a distiller, if it has both."""
+def _held(cls: type) -> dict[Any, str]:
+    """The first field of a method that holds an objective, and a distiller, by what it holds."""
     found: dict[str, str] = {}
     for name, (hint, _) in fields_of(cls).items():
         for part in (hint, *typing.get_args(hint)):
             if family := family_of(part):
                 found.setdefault(family, name)
-    names = {FAMILIES[family]: name for family, name in found.items()}
-    return (names[Objective], names[Distiller]) if {Objective, Distiller} <= names.keys() else None
+    return {FAMILIES[family]: name for family, name in found.items()}
 
 
 def _combined(
-    method: str, held: tuple[str, str], objective: str, distiller: str, corruption: Corruption, shape: Shape
+    method: str,
+    held: dict[Any, str],
+    objective: str,
+    distiller: str,
+    corruption: Corruption,
+    shape: Shape,
 ) -> Combination:
-    parts = [default("objectives", objective), default("distillers", distiller)]
-    if reason := "; ".join(reason for _, reason in parts if reason):
-        return Combination(method, objective, distiller, None, reason)
-    made = registry("methods")[method](**dict(zip(held, (part for part, _ in parts), strict=True)))
-    return Combination(method, objective, distiller, made, _reason(made, corruption, shape))
-
-
-def _reason(method: Method, corruption: Corruption, shape: Shape) -> str:
-    return method.supports(corruption, shape) or ""
+    chosen = ((Objective, "objectives", objective), (Distiller, "distillers", distiller))
+    parts = {held[kind]: default(family, name) for kind, family, name in chosen if name}
+    made: Any = None
+    reason = "; ".join(reason for _, reason in parts.values() if reason)
+    if not parts:
+        made, reason = default("methods", method)
+    elif not reason:
+        made = registry("methods")[method](**{field: part for field, (part, _) in parts.items()})
+    return Combination(method, objective, distiller, made, reason or made.supports(corruption, shape) or "")
 
 
 def _fitting(law: OperatorLaw) -> tuple[Shape, str]:

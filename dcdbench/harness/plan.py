@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from dcdbench.harness.board import CLEAN, Pair, ValueInfo
+from dcdbench.harness.board import CLEAN, FEW, Pair, ValueInfo
 from dcdbench.harness.claimed import claim_stages
 from dcdbench.harness.stage import Stage
 from dcdbench.harness.suite import Suite, Task
@@ -60,7 +60,7 @@ class Plan:
     @cached_property
     def pairs(self) -> tuple[Pair, ...]:
         """Students, and the methods that sample the students' very own teachers."""
-        students = [cell for cell in self.cells if len(cell.trained) > 1 and CLEAN not in cell.marks]
+        students = [cell for cell in self.cells if len(cell.trained) > 1 and not cell.marks]
         found = {
             Pair(a.task, a.method, b.method): None
             for a in students
@@ -72,7 +72,7 @@ class Plan:
     @cached_property
     def baseline(self) -> str:
         """The method that trains nothing and knows nothing; empty if the suite has none."""
-        idle = (c.method for c in self.cells if not c.reason and not c.trained and CLEAN not in c.marks)
+        idle = (c.method for c in self.cells if not c.reason and not c.trained and not c.marks)
         return next(idle, "")
 
     def users(self, key: str) -> list[Cell]:
@@ -113,7 +113,7 @@ class _Builder:
         return self.ideals[task.name, name]
 
     def cell(self, task: Task, name: str, method: Method, seed: int) -> Cell:
-        marks = (CLEAN,) if method.needs_clean else ()
+        marks = _marks(method)
         reason = _unsupported(task, method)
         if reason:
             return Cell(task.name, name, seed, reason, marks)
@@ -211,6 +211,13 @@ class _CellBuilder:
             parents |= self.parents("samples")
         spec = self.corruption() | {"source": source, "metrics": self.plan.metrics, "data": self.task.data}
         return self.stage("scores", "scores", parents, shared, **spec, method=method, regret=regret)
+
+
+def _marks(method: Method) -> tuple[str, ...]:
+    """What a table says of a method that is granted clean data."""
+    if not method.needs_clean:
+        return ()
+    return (FEW,) if getattr(method, "few_shot", False) else (CLEAN,)
 
 
 def _unsupported(task: Task, method: Method) -> str | None:

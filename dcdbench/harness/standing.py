@@ -27,6 +27,11 @@ class Standing:
     board: Board
     task: str
 
+    @property
+    def title(self) -> str:
+        """The task, and the track of the board if it has several."""
+        return f"{self.task} ({self.board.track})" if self.board.track else self.task
+
     def cells(self, method: str) -> tuple[CellResult, ...]:
         """The method's cells in order of seeds; none where it was never planned."""
         return self.board.grouped[self.task].get(method, ())

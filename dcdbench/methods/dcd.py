@@ -11,10 +11,11 @@ __all__ = ["DCD"]
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
+from dcdbench.distillers.sds import SDS
 from dcdbench.distillers.sid import SiD
 from dcdbench.methods import register
 from dcdbench.methods.choice import fitting
-from dcdbench.methods.ideal import denoising, teaches
+from dcdbench.methods.ideal import denoising, fills, teaches
 from dcdbench.methods.teacher import teach
 from dcdbench.phases.distil import Distil
 from dcdbench.phases.teach import Teach
@@ -132,12 +133,21 @@ class DCD:
         return OneStep(fitting(self.objective, setting.corruption), self.sigma_init, self.latent)
 
     def expected(self, law: Any, corruption: Corruption) -> Any | None:
-        """The clean law if phase II knows of the noise (at full capacity), else the noisy one."""
+        """The clean law if phase II knows of the noise (at full capacity), else the noisy one.
+
+        Of SDS, which collapses, of a critic that learns by another loss than the teacher, and of levels that
+        are below the noise alone, no law is known.
+        """
+        objective = fitting(self.objective, corruption)
+        if self.critic not in (None, objective) or not _matches(self.distiller):
+            return None
+        if fills(objective, corruption):
+            return law
         if not denoising(corruption):
             return None
         if not self.operator:
-            return teaches(fitting(self.objective, corruption), law, corruption)
-        aware = self._noise(corruption) or fitting(self.objective, corruption).lowest(corruption.sigma_y) > 0
+            return teaches(objective, law, corruption)
+        aware = self._noise(corruption) or objective.lowest(corruption.sigma_y) > 0
         return law if aware else law.noised(corruption.sigma_y)
 
     def _noise(self, corruption: Corruption) -> bool:
@@ -147,3 +157,8 @@ class DCD:
         if self.noise is not None or corruption.sigma_y == 0:
             return bool(self.noise) and corruption.sigma_y > 0
         return fitting(self.objective, corruption).lowest(corruption.sigma_y) == 0
+
+
+def _matches(distiller: Distiller) -> bool:
+    """Whether the loss is least where fakes and data have one law, at levels that teachers know."""
+    return not isinstance(distiller, SDS) and getattr(distiller, "levels", "above") != "below"

@@ -90,5 +90,5 @@ class DiffEM:
         return Heun(OnSignals(), "full", setting.corruption.sigma_y, self.steps)
 
     def expected(self, law: Any, corruption: Corruption) -> Any | None:
-        """The clean law, to which laps lead where noise is all that corrupts."""
+        """The clean law, where measurements determine it."""
         return clean_law(law, corruption)

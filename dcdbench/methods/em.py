@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from dcdbench.methods import register
-from dcdbench.methods.ideal import denoising
+from dcdbench.methods.ideal import entire
 from dcdbench.methods.oracle import OnSignals
 from dcdbench.phases.relearn import Relearn
 from dcdbench.phases.teach import Teach
@@ -75,7 +75,7 @@ class EM:
         return Heun(OnSignals(), "full", setting.corruption.sigma_y, self.steps)
 
     def expected(self, law: Any, corruption: Corruption) -> Any | None:
-        """The clean law, to which laps lead where noise is all that corrupts."""
+        """The clean law, where measurements determine it."""
         return clean_law(law, corruption)
 
 
@@ -109,5 +109,5 @@ def relearn(setting: Setting, kimg: float, restorer: Restorer, lr: float, lap: i
 
 
 def clean_law(law: Any, corruption: Corruption) -> Any | None:
-    """The clean law, where noise is all that corrupts; else None, as theory knows no fixed point."""
-    return law if denoising(corruption) else None
+    """The clean law, where it is the only one that explains the measurements; else None."""
+    return law if entire(corruption) else None

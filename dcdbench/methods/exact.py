@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Exact", "ExactHeun", "knows_law", "needs_identity"]
+__all__ = ["Exact", "ExactHeun", "knows_denoiser", "knows_law"]
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -11,7 +11,7 @@ import torch
 
 from dcdbench.methods import register
 from dcdbench.methods.choice import fitting
-from dcdbench.methods.ideal import denoising
+from dcdbench.methods.ideal import denoising, masked
 from dcdbench.methods.teacher import Teacher
 from dcdbench.phases.distil_exact import exact_denoiser
 from dcdbench.problem import Corruption, Problem
@@ -42,7 +42,8 @@ class ExactHeun:
 class Exact:
     """A teacher without error: the exact denoiser of the data's law, sampled by Heun's method.
 
-    What separates it from the law that theory expects is the sampler's doing alone.
+    It knows signals with noise, and what random masks show of them. What separates it from the law that
+    theory expects is the sampler's doing alone.
 
     Args:
         objective: What a teacher would learn by; None for the one that fits the corruption.
@@ -61,8 +62,9 @@ class Exact:
         self._teacher()
 
     def supports(self, corruption: Corruption, shape: tuple[int, ...]) -> str | None:
-        """What a trained teacher supports, where A is the identity."""
-        return needs_identity(corruption) or self._teacher().supports(corruption, shape)
+        """What a trained teacher supports, where A is the identity, or masks that it is shown."""
+        objective = fitting(self.objective, corruption)
+        return knows_denoiser(objective, corruption) or self._teacher().supports(corruption, shape)
 
     def supports_source(self, source: DataSource) -> str | None:
         """Data with an analytic law."""
@@ -88,9 +90,11 @@ class Exact:
         return Teacher(self.objective, self.sampling, self.steps)
 
 
-def needs_identity(corruption: Corruption) -> str | None:
-    """None where A is the identity and noise is white, else a reason."""
-    return None if denoising(corruption) else "knows the exact denoiser only of the identity with white noise"
+def knows_denoiser(objective: Objective, corruption: Corruption) -> str | None:
+    """None where the denoiser that an objective would learn is known in closed form, else a reason."""
+    if denoising(corruption) or masked(objective, corruption):
+        return None
+    return "knows exact denoisers of the identity with white noise, and of random masks by ambient_diffusion"
 
 
 def knows_law(source: DataSource) -> str | None:

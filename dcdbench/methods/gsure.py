@@ -30,7 +30,7 @@ class GSUREDiffusion:
 
     sampling: Literal["full", "truncated"] = "full"
     steps: int = 18
-    lr: float = 1e-3
+    lr: float = 3e-4
 
     needs_clean: ClassVar[bool] = False
 

@@ -42,7 +42,7 @@ class MIWAE:
     latent: int = 0
     width: int = 128
     depth: int = 2
-    lr: float = 1e-3
+    lr: float = 1e-2
 
     needs_clean: ClassVar[bool] = False
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from dcdbench.analytic import Gaussian
 from dcdbench.methods import register
-from dcdbench.methods.ideal import denoising
+from dcdbench.methods.ideal import entire
 from dcdbench.phases.explicit import is_diagonal
 from dcdbench.phases.fit_mixture import FitMixture
 from dcdbench.phases.fit_moments import FitMoments
@@ -61,7 +61,7 @@ class PCAGaussian:
 
     def expected(self, law: Any, corruption: Corruption) -> Any | None:
         """The Gaussian with the moments of the law."""
-        if not denoising(corruption) or self.rank > 0:
+        if not entire(corruption) or self.rank > 0:
             return None
         return Gaussian(law.mean, law.cov)
 

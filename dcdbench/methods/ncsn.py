@@ -37,7 +37,7 @@ class ScoreNetwork:
     levels: int = 10
     steps: int = 50
     step: float = 0.2
-    lr: float = 1e-3
+    lr: float = 3e-4
 
     needs_clean: ClassVar[bool] = False
 

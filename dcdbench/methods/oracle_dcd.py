@@ -8,8 +8,9 @@ from dataclasses import dataclass, fields
 from typing import ClassVar
 
 from dcdbench.methods import register
+from dcdbench.methods.choice import fitting
 from dcdbench.methods.dcd import DCD
-from dcdbench.methods.exact import knows_law, needs_identity
+from dcdbench.methods.exact import knows_denoiser, knows_law
 from dcdbench.phases.distil import Distil
 from dcdbench.phases.distil_exact import DistilExact
 from dcdbench.phases.teach import Teach
@@ -37,6 +38,9 @@ class OracleDCD(DCD):
         noise: Whether the generator's step adds measurement noise to the fakes. None for
             what the objective needs: yes where it models the noise as part of the data.
         halflife_kimg: That of the running average of the generator, which is the result.
+        beta2: Adam's in phase II, in [0, 1): how long it remembers the size of gradients.
+        update_clip: The largest step in phase II, > 0: the root mean square of the changes of weights, in
+            units of the learning rate.
         critic: The critic's loss, where it is to differ from that of phase I.
         operator: Whether phase II corrupts fakes at all; without, the generator imitates the measurements.
     """
@@ -44,8 +48,9 @@ class OracleDCD(DCD):
     needs_clean: ClassVar[bool] = True
 
     def supports(self, corruption: Corruption, shape: tuple[int, ...]) -> str | None:
-        """What `dcd` supports, where A is the identity."""
-        return needs_identity(corruption) or super().supports(corruption, shape)
+        """What `dcd` supports, where A is the identity, or masks that the exact denoiser is shown."""
+        objective = fitting(self.objective, corruption)
+        return knows_denoiser(objective, corruption) or super().supports(corruption, shape)
 
     def supports_source(self, source: DataSource) -> str | None:
         """Data with an analytic law."""

@@ -97,7 +97,9 @@ class SelfConsuming:
         return self._heun(setting) if self.generations else self._base().sampler(setting)
 
     def expected(self, law: Any, corruption: Corruption) -> Any | None:
-        """That of the base: with enough data and capacity nothing is lost."""
+        """That of the base: with enough data and capacity nothing is lost. Open where masks hide entries."""
+        if self.generations and not denoising(corruption):
+            return None
         return self._base().expected(law, corruption)
 
 

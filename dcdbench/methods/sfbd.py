@@ -51,7 +51,7 @@ class SFBD:
     objective: AmbientTweedie = field(default_factory=AmbientTweedie)
     backward: Backward = field(default_factory=Backward)
     teacher_lr: float = 1e-3
-    lr: float = 1e-3
+    lr: float = 3e-4
     steps: int = 18
 
     def __post_init__(self) -> None:
@@ -63,6 +63,11 @@ class SFBD:
     @property
     def needs_clean(self) -> bool:
         """Whether clean signals are asked for."""
+        return self.clean > 0
+
+    @property
+    def few_shot(self) -> bool:
+        """Whether they are a given number, so that the method competes in a track of its own."""
         return self.clean > 0
 
     def supports(self, corruption: Corruption, shape: tuple[int, ...]) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from dcdbench.methods import register
 from dcdbench.methods.choice import fitting
-from dcdbench.methods.ideal import PosteriorMean, denoising, teaches
+from dcdbench.methods.ideal import FilledMean, PosteriorMean, denoising, fills, teaches
 from dcdbench.phases.teach import Teach
 from dcdbench.problem import Corruption
 from dcdbench.protocols import Objective, Sampler, Setting
@@ -67,12 +67,16 @@ class Teacher:
         return Restored(heun) if self.restore else heun
 
     def expected(self, law: Any, corruption: Corruption) -> Any | None:
-        """The clean law, the noisy one or that of posterior means, by objective and sampling."""
+        """The clean law, the noisy one, or that of posterior means, by objective and sampling."""
+        objective = fitting(self.objective, corruption)
+        lowest = objective.lowest(corruption.sigma_y)
+        if fills(objective, corruption):
+            last = lowest if self.sampling == "truncated" else 0.0
+            return FilledMean(law, objective, corruption, max(last, Heun.sigma_min))
         if not denoising(corruption):
             return None
-        objective = fitting(self.objective, corruption)
         if self.sampling == "truncated":
-            return PosteriorMean(law, objective.lowest(corruption.sigma_y))
+            return PosteriorMean(law, lowest)
         return teaches(objective, law, corruption)
 
 

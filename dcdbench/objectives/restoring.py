@@ -32,6 +32,11 @@ class Split(AmbientTweedie):
     posterior mean at the level `sigma_y sqrt(1 + s^2)` of the first copy.
 
     Args:
+        p_mean: Not asked: there is one level.
+        p_std: Not asked.
+        consistency: Not asked.
+        consistency_steps: Not asked.
+        primes: Not asked.
         share: `s`, > 0: with little the second copy is noisy, with much the first.
     """
 
@@ -73,6 +78,8 @@ class Neighbours(Standard):
     the size.
 
     Args:
+        p_mean: Not asked: there is one level.
+        p_std: Not asked.
         gamma: The weight of the second term, >= 0. Published trainings raise it from 0 to 2.
     """
 

@@ -17,6 +17,8 @@ from dcdbench.operators import register
 from dcdbench.operators.boundary import Boundary, check
 from dcdbench.operators.convolution import (
     STEPS,
+    amplification,
+    amplified,
     apply,
     convolve,
     convolve_adjoint,
@@ -47,6 +49,11 @@ class FixedConvolution(LinearDraw):
 
     shared: ClassVar[tuple[str, ...]] = ("kernel", "boundary")
 
+    @property
+    def contracts(self) -> bool:
+        """Whether no signal gains in size in `back(A(.))`: reflections count edges more than once."""
+        return self.boundary != "reflect"
+
     def __call__(self, x: Tensor) -> Tensor:
         """`k * x`."""
         images = _images(x)
@@ -56,6 +63,15 @@ class FixedConvolution(LinearDraw):
         """The transposed convolution, and entries beyond the edges brought back."""
         images, kernels = _images(y), _tensor(self.kernel, y.dtype, y.device)
         return convolve_adjoint(images, kernels, self.boundary).reshape(y.shape)
+
+    def back(self, y: Tensor) -> Tensor:
+        """`A^T y`, divided by `(sum |k|)^2` where that is more than 1."""
+        return self.adjoint(y) / float(amplification(_tensor(self.kernel, torch.float64, y.device)))
+
+    def gain(self, signal: Tensor) -> Tensor:
+        """A bound of the eigenvalues of `back(A(.))`, `(1,)`, for signals like `signal`, `(n, 0, *shape)`."""
+        height, width = signal.shape[-2:] if signal.ndim > 3 else (1, signal.shape[-1])
+        return amplified(_tensor(self.kernel, torch.float64, signal.device), self.boundary, height, width)
 
     def pinv(self, y: Tensor) -> Tensor:
         """By division of frequencies where circular, by a matrix where small, else by iterations.

@@ -5,12 +5,14 @@ from __future__ import annotations
 __all__ = ["Composed", "Composition", "joined", "prefixed", "restored"]
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
+from dcdbench.batch import expand
 from dcdbench.operators import register
+from dcdbench.operators.gain import contracts, gain, scale
 from dcdbench.operators.identifiability import mean_has_full_rank
 from dcdbench.operators.identity import Identity
 from dcdbench.operators.inpainting import Inpainting
@@ -26,11 +28,13 @@ class Composed:
         first: The draws of `A_1`.
         then: The draws of `A_2`.
         signal: `(B, 0, *shape)`: no numbers, but the shape of signals; None where it is not known.
+        scale: What `back` is divided by, `(B,)`, so that it amplifies no signal; None for 1.
     """
 
     first: Operator
     then: Operator
     signal: Tensor | None = None
+    scale: Tensor | None = None
 
     @property
     def projects(self) -> bool:
@@ -46,6 +50,11 @@ class Composed:
     def exact_share(self) -> bool:
         """As for the second operator."""
         return bool(getattr(self.then, "exact_share", True))
+
+    @property
+    def contracts(self) -> bool:
+        """Whether no signal gains in size in `back(A(.))`."""
+        return self.scale is not None or (contracts(self.first) and contracts(self.then))
 
     def __call__(self, x: Tensor) -> Tensor:
         """`A_2(A_1(x))`."""
@@ -64,13 +73,20 @@ class Composed:
         return self.then.restrict(y)
 
     def back(self, y: Tensor) -> Tensor:
-        """Back through both."""
-        return self.first.back(self.then.back(y))
+        """Back through both; neither amplifies a signal, or `scale` makes up for it."""
+        x = self.first.back(self.then.back(y))
+        return x if self.scale is None else x / expand(self.scale, x)
+
+    def gain(self, signal: Tensor) -> Tensor:
+        """A bound of the eigenvalues of `back(A(.))`, `(n,)`: the product of those of both parts."""
+        n, _, *shape = signal.shape
+        measured = self.first(signal.new_zeros(n, *shape))
+        return gain(self.first, signal) * gain(self.then, measured.new_empty(n, 0, *measured.shape[1:]))
 
     def further(self, delta: float, rng: torch.Generator) -> Composed | None:
         """A further corruption by the second operator, if it has one."""
         then = self.then.further(delta, rng)
-        return None if then is None else Composed(self.first, then, self.signal)
+        return None if then is None else replace(self, then=then)
 
     def condition(self) -> Tensor | None:
         """What both operators show, side by side; that of the second resized to the signal's shape."""
@@ -92,16 +108,18 @@ class Composed:
     def tensors(self) -> dict[str, Tensor]:
         """Those of both, with the prefixes `first.` and `then.`, and the shape of signals."""
         parts = prefixed("first", self.first.tensors()) | prefixed("then", self.then.tensors())
-        return parts | ({} if self.signal is None else {"signal": self.signal})
+        own = {"signal": self.signal, "scale": self.scale}
+        return parts | {name: t for name, t in own.items() if t is not None}
 
     def __getitem__(self, index: Tensor | slice) -> Composed:
-        signal = None if self.signal is None else self.signal[index]
-        return Composed(self.first[index], self.then[index], signal)
+        own = (None if t is None else t[index] for t in (self.signal, self.scale))
+        return Composed(self.first[index], self.then[index], *own)
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Composed:
         """The same draws on another device, or in another floating type."""
-        signal = None if self.signal is None else self.signal.to(device=device, dtype=dtype)
-        return Composed(self.first.to(device, dtype), self.then.to(device, dtype), signal)
+        fields = (self.signal, self.scale)
+        own = (None if t is None else t.to(device=device, dtype=dtype) for t in fields)
+        return Composed(self.first.to(device, dtype), self.then.to(device, dtype), *own)
 
 
 @register("composition")
@@ -141,12 +159,14 @@ class Composition:
         """`n` independent draws of both."""
         first = self.first.draw(shape, n, rng)
         then = self.then.draw(self.first.measured_shape(shape), n, rng)
-        return Composed(first, then, torch.empty(n, 0, *shape, device=rng.device))
+        signal = torch.empty(n, 0, *shape, device=rng.device)
+        draws = Composed(first, then, signal)
+        return replace(draws, scale=scale(draws, signal))
 
     def restore(self, tensors: dict[str, Tensor]) -> Composed:
         """The draws that were stored."""
         first, then = restored(self.first, "first", tensors), restored(self.then, "then", tensors)
-        return Composed(first, then, tensors.get("signal"))
+        return Composed(first, then, tensors.get("signal"), tensors.get("scale"))
 
     def measured_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of what the second operator measures of the first one's measurement."""

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-__all__ = ["STEPS", "Convolution", "apply", "convolve", "convolve_adjoint", "dense", "divide", "frequencies"]
+__all__ = [
+    "STEPS",
+    "Convolution",
+    "amplification",
+    "amplified",
+    "apply",
+    "convolve",
+    "convolve_adjoint",
+    "dense",
+    "divide",
+    "frequencies",
+]
 
 import math
 from dataclasses import dataclass
@@ -19,6 +30,7 @@ from dcdbench.operators.separable import CUTOFF
 
 DENSE = 64  # up to so many pixels, the pseudo-inverse is that of a matrix per sample
 CHUNK = 1024  # samples whose matrices are formed at once
+ROUNDING = 1e-5  # of the sum of a kernel in float32
 STEPS = 1000  # beyond: the most steps of conjugate gradients
 
 
@@ -36,6 +48,11 @@ class Convolution(LinearDraw):
 
     shared: ClassVar[tuple[str, ...]] = ("boundary",)
 
+    @property
+    def contracts(self) -> bool:
+        """Whether no signal gains in size in `back(A(.))`: reflections count edges more than once."""
+        return self.boundary != "reflect"
+
     def __call__(self, x: Tensor) -> Tensor:
         """`k * x`."""
         return convolve(x, self.kernels, self.boundary)
@@ -43,6 +60,14 @@ class Convolution(LinearDraw):
     def adjoint(self, y: Tensor) -> Tensor:
         """The transposed convolution, and entries beyond the edges brought back."""
         return convolve_adjoint(y, self.kernels, self.boundary)
+
+    def back(self, y: Tensor) -> Tensor:
+        """`A^T y`, divided by `(sum |k|)^2` where that is more than 1."""
+        return self.adjoint(y) / amplification(self.kernels).to(y)
+
+    def gain(self, signal: Tensor) -> Tensor:
+        """A bound of the eigenvalues of `back(A(.))`, `(B or 1,)`, for signals `(n, 0, C, H, W)`."""
+        return amplified(self.kernels, self.boundary, *signal.shape[-2:])
 
     def pinv(self, y: Tensor) -> Tensor:
         """By division of frequencies where circular, by a matrix where small, else by iterations.
@@ -59,6 +84,23 @@ class Convolution(LinearDraw):
     def _dense_pinv(self, kernels: Tensor, y: Tensor) -> Tensor:
         matrices = dense(kernels, self.boundary, *y.shape[2:])
         return apply(torch.linalg.pinv(matrices, rtol=CUTOFF), y)
+
+
+def amplification(kernels: Tensor) -> Tensor:
+    """A bound of `|A|^2` away from reflecting edges, `(B or 1, 1, 1, 1)`; 1 for kernels with sum 1."""
+    total = kernels.double().abs().sum((1, 2, 3), keepdim=True)
+    return torch.where(total > 1 + ROUNDING, total.square(), 1.0)
+
+
+def amplified(kernels: Tensor, boundary: Boundary, height: int, width: int) -> Tensor:
+    """A bound of `|A|^2`, `(B or 1,)`, in units of `amplification`.
+
+    By Schur's test: the greatest sum of a row of `|A|`, times that of a column.
+    """
+    size = kernels.double().abs()
+    ones = torch.ones(len(size), 1, height, width, dtype=size.dtype, device=size.device)
+    columns = convolve_adjoint(ones, size, boundary).amax((1, 2, 3))
+    return size.sum((1, 2, 3)) * columns / amplification(kernels).flatten()
 
 
 def radii_of(kernels: Tensor) -> tuple[int, int]:

@@ -17,8 +17,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from dcdbench.batch import expand
 from dcdbench.operators import register
 from dcdbench.operators.deepinv_library import Options, built, cast, frozen, kind, load, make, moved
+from dcdbench.operators.gain import excess
 from dcdbench.operators.identifiability import mean_has_full_rank
 from dcdbench.operators.inverse import pseudo_inverse
 from dcdbench.protocols import Operator, OperatorLaw
@@ -35,12 +37,14 @@ class PhysicsDraw:
         params: What it is called with, a row for each sample.
         signal: `(B, 0, *shape)`: no numbers, but the shape of signals; None where it is not known.
         linear: Whether it is linear.
+        scale: What `back` is divided by, `(B,)`, so that it amplifies no signal; None for 1.
     """
 
     source: Source
     params: dict[str, Tensor] = field(default_factory=dict)
     signal: Tensor | None = None
     linear: bool = True
+    scale: Tensor | None = None
 
     def _physics(self, t: Tensor) -> Any:
         return self.source(t.device, t.dtype)
@@ -64,8 +68,11 @@ class PhysicsDraw:
         return y
 
     def back(self, y: Tensor) -> Tensor:
-        """`A^T y`; for nonlinear physics `y`, which must have the shape of a signal."""
-        return self.adjoint(y) if self.linear else y
+        """`A^T y`, scaled; for nonlinear physics `y`, which must have the shape of a signal."""
+        if not self.linear:
+            return y
+        x = self.adjoint(y)
+        return x if self.scale is None else x / expand(self.scale, x)
 
     def further(self, delta: float, rng: torch.Generator) -> None:
         """None: see `restrict`."""
@@ -74,18 +81,21 @@ class PhysicsDraw:
         """None: see `restrict`."""
 
     def tensors(self) -> dict[str, Tensor]:
-        """The parameters, and the shape of signals."""
-        return self.params | ({} if self.signal is None else {"signal": self.signal})
+        """The parameters, the shape of signals, and the scale."""
+        own = {"signal": self.signal, "scale": self.scale}
+        return self.params | {name: t for name, t in own.items() if t is not None}
 
     def __getitem__(self, index: Tensor | slice) -> PhysicsDraw:
-        signal = None if self.signal is None else self.signal[index]
-        return replace(self, params={k: t[index] for k, t in self.params.items()}, signal=signal)
+        signal, scale = (None if t is None else t[index] for t in (self.signal, self.scale))
+        params = {k: t[index] for k, t in self.params.items()}
+        return replace(self, params=params, signal=signal, scale=scale)
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> PhysicsDraw:
         """The same draws on another device, or in another floating type."""
-        signal = None if self.signal is None else self.signal.to(device=device, dtype=dtype)
+        own = (self.signal, self.scale)
+        signal, scale = (None if t is None else moved(t, device, dtype) for t in own)
         params = {k: moved(t, device, dtype) for k, t in self.params.items()}
-        return replace(self, params=params, signal=signal)
+        return replace(self, params=params, signal=signal, scale=scale)
 
 
 @register("deepinv")
@@ -129,7 +139,13 @@ class DeepInv:
         """`n` independent draws of the generator's parameters, or the one operator there is."""
         self.measured_shape(shape)
         signal = torch.empty(n, 0, *shape, device=rng.device)
-        return PhysicsDraw(self._source(shape), self._params(shape, n, rng), signal, self.linear)
+        draws = PhysicsDraw(self._source(shape), self._params(shape, n, rng), signal, self.linear)
+        return replace(draws, scale=self._scale(draws, signal)) if self.linear and n else draws
+
+    def _scale(self, draws: PhysicsDraw, signal: Tensor) -> Tensor:
+        n = len(signal)
+        each = n if self.random else 1  # one operator for all has one scale
+        return excess(draws[:each], signal[:each]).expand(n).clone()
 
     def _params(self, shape: tuple[int, ...], n: int, rng: torch.Generator) -> dict[str, Tensor]:
         if self.generator is None:
@@ -142,9 +158,9 @@ class DeepInv:
 
     def restore(self, tensors: dict[str, Tensor]) -> PhysicsDraw:
         """The draws that were stored."""
-        signal = tensors["signal"]
-        params = {k: t for k, t in tensors.items() if k != "signal"}
-        return PhysicsDraw(self._source(tuple(signal.shape[2:])), params, signal, self.linear)
+        params = dict(tensors)
+        signal, scale = params.pop("signal"), params.pop("scale", None)
+        return PhysicsDraw(self._source(tuple(signal.shape[2:])), params, signal, self.linear, scale)
 
     def measured_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """That of the physics' answer to a signal of zeros.

@@ -13,7 +13,7 @@ from torch import Tensor
 from dcdbench.operators import register
 from dcdbench.operators.boundary import Boundary, check, padding
 from dcdbench.operators.convolution import convolve, convolve_adjoint
-from dcdbench.operators.separable import Separable, full_rank
+from dcdbench.operators.separable import Separable, axis_matrix, full_rank, space_of
 
 LONG = 256  # up to so many rows and columns together, matrices are faster than convolution
 
@@ -23,6 +23,11 @@ class Gaussian(Separable):
     """The blur with one kernel along all axes, by matrices or by convolution: whichever is faster."""
 
     axes: GaussianBlur
+
+    @property
+    def contracts(self) -> bool:
+        """Whether no signal gains in size in `back(A(.))`: reflections count edges more than once."""
+        return self.axes.boundary != "reflect"
 
     def __call__(self, x: Tensor) -> Tensor:
         """`K_h x K_w^T`."""
@@ -35,6 +40,12 @@ class Gaussian(Separable):
         if not self._long(y):
             return super().adjoint(y)
         return convolve_adjoint(y, self._square(y), self.axes.boundary)
+
+    def gain(self, signal: Tensor) -> Tensor:
+        """The greatest eigenvalue of `A^T A`, `(1,)`, for signals like `signal`, `(n, 0, *shape)`."""
+        matrices = [axis_matrix(self.axes, n, signal.double()) for n in space_of(tuple(signal.shape[2:]))]
+        norms = [torch.linalg.matrix_norm(matrix, 2) for matrix in matrices]
+        return torch.stack(norms).prod().square()[None]
 
     def _long(self, x: Tensor) -> bool:
         return x.ndim == 4 and sum(x.shape[2:]) > max(LONG, 4 * self.axes.size**2)

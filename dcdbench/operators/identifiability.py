@@ -169,16 +169,20 @@ def mean_has_full_rank(law: OperatorLaw, shape: tuple[int, ...]) -> bool:
 def explain(law: OperatorLaw, shape: tuple[int, ...]) -> str | None:
     """Why the law of signals cannot be learned from such measurements; None if no reason is known.
 
-    Second moments are looked at for signals of at most 16 entries.
+    Second moments are looked at for signals of at most 16 entries, such as are cut from larger ones.
     """
     if not law.identifiable(shape):
         if not law.linear:
             return "A is not injective, so that signals which differ are measured alike"
         return "E[A^T A] is singular, so that parts of the signal are never measured"
-    if not law.linear or not law.random or math.prod(shape) > SMALL:
+    cut = small(law, shape) if law.linear and law.random else None
+    if cut is None or not law.identifiable(cut):
         return None
-    ranks = moment_ranks(law, shape)
+    ranks = moment_ranks(law, cut)
     rank, full = ranks.second
     if rank == full or not ranks.settled:
         return None
-    return f"S -> E[A^T A S A^T A] has rank {rank} of {full}, so that not all covariances are determined"
+    where = "" if cut == tuple(shape) else f" for signals of shape {cut}"
+    return (
+        f"S -> E[A^T A S A^T A] has rank {rank} of {full}{where}, so that not all covariances are determined"
+    )

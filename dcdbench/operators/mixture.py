@@ -5,13 +5,15 @@ from __future__ import annotations
 __all__ = ["Mixed", "Mixture"]
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from dcdbench.batch import expand
 from dcdbench.operators import register
 from dcdbench.operators.composition import joined, prefixed, restored
+from dcdbench.operators.gain import contracts, gain, scale
 from dcdbench.operators.identifiability import mean_has_full_rank
 from dcdbench.operators.identity import Identity
 from dcdbench.operators.inpainting import Inpainting
@@ -25,10 +27,12 @@ class Mixed:
     Args:
         parts: The draws of each part, for all samples.
         which: The part that measures each sample, whole numbers `(B,)`.
+        scale: What `back` is divided by, `(B,)`, so that it amplifies no signal; None for 1.
     """
 
     parts: tuple[Operator, ...]
     which: Tensor
+    scale: Tensor | None = None
 
     @property
     def linear(self) -> bool:
@@ -45,6 +49,11 @@ class Mixed:
         """Whether it is exact for all parts, none of which is without a further corruption."""
         rng = torch.Generator(self.which.device)
         return all(getattr(p, "exact_share", True) and p.further(0.5, rng) is not None for p in self.parts)
+
+    @property
+    def contracts(self) -> bool:
+        """Whether no signal gains in size in `back(A(.))`."""
+        return self.scale is not None or all(contracts(part) for part in self.parts)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Each sample's `A x`."""
@@ -64,7 +73,13 @@ class Mixed:
 
     def back(self, y: Tensor) -> Tensor:
         """Each sample's `y` as a signal."""
-        return self._apply(lambda part, own: part.back(own), y)
+        x = self._apply(lambda part, own: part.back(own), y)
+        return x if self.scale is None else x / expand(self.scale, x)
+
+    def gain(self, signal: Tensor) -> Tensor:
+        """A bound of the eigenvalues of `back(A(.))`, `(n,)`: that of each sample's own part."""
+        each = torch.stack([gain(part, signal) for part in self.parts], 1)
+        return each.gather(1, self.which[:, None])[:, 0]
 
     def _apply(self, call: Callable[[Operator, Tensor], Tensor], t: Tensor) -> Tensor:
         """Each part on its own samples, put back in order."""
@@ -83,7 +98,7 @@ class Mixed:
         if all(part is None for part in dropped):
             return None
         both = zip(self.parts, dropped, strict=True)
-        return Mixed(tuple(old if new is None else new for old, new in both), self.which)
+        return replace(self, parts=tuple(old if new is None else new for old, new in both))
 
     def condition(self) -> Tensor | None:
         """What the sample's own part shows.
@@ -103,17 +118,20 @@ class Mixed:
 
     def tensors(self) -> dict[str, Tensor]:
         """`which`, and the tensors of the parts with the prefixes `0.`, `1.`, ..."""
-        found = {"which": self.which}
+        found = {"which": self.which} | ({} if self.scale is None else {"scale": self.scale})
         for k, part in enumerate(self.parts):
             found |= prefixed(str(k), part.tensors())
         return found
 
     def __getitem__(self, index: Tensor | slice) -> Mixed:
-        return Mixed(tuple(part[index] for part in self.parts), self.which[index])
+        own = None if self.scale is None else self.scale[index]
+        return Mixed(tuple(part[index] for part in self.parts), self.which[index], own)
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Mixed:
         """The same draws on another device, or in another floating type."""
-        return Mixed(tuple(part.to(device, dtype) for part in self.parts), self.which.to(device=device))
+        own = None if self.scale is None else self.scale.to(device=device, dtype=dtype)
+        parts = tuple(part.to(device, dtype) for part in self.parts)
+        return Mixed(parts, self.which.to(device=device), own)
 
 
 @register("mixture")
@@ -164,12 +182,16 @@ class Mixture:
         self.measured_shape(shape)
         weights = torch.tensor(self.weights or (1.0,) * len(self.of), device=rng.device)
         which = torch.multinomial(weights.expand(n, -1), 1, generator=rng).flatten()
-        return Mixed(tuple(law.draw(shape, n, rng) for law in self.of), which)
+        draws = Mixed(tuple(law.draw(shape, n, rng) for law in self.of), which)
+        shown = self.masks or draws.condition() is not None or self.measured_shape(shape) != tuple(shape)
+        if not shown:  # networks see measurements as they are
+            return draws
+        return replace(draws, scale=scale(draws, torch.empty(n, 0, *shape, device=rng.device)))
 
     def restore(self, tensors: dict[str, Tensor]) -> Mixed:
         """The draws that were stored."""
         parts = tuple(restored(law, str(k), tensors) for k, law in enumerate(self.of))
-        return Mixed(parts, tensors["which"])
+        return Mixed(parts, tensors["which"], tensors.get("scale"))
 
     def measured_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """That of all parts.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 __all__ = ["MRI", "MultiCoil", "SharedCoils", "sense"]
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,6 +22,8 @@ from dcdbench.operators.lines import Cartesian, LineDraw, complex_image
 from dcdbench.operators.unfolding import NARROW, unfold
 from dcdbench.streams import Stream
 
+ROUNDING = 1e-5  # of the sum over coils of normalised maps in float32
+
 
 @dataclass(frozen=True)
 class MultiCoil(LineDraw):
@@ -31,9 +33,13 @@ class MultiCoil(LineDraw):
         lines: 1 where sampled, 0 elsewhere, `(B, W)`.
         acs: How many lines in the middle a further corruption leaves alone.
         maps: The coils' sensitivities, real and imaginary parts, `(B, coils, H, W, 2)`.
+        normalised: Whether `sum_c |S_c|^2 <= 1` at each pixel is known.
     """
 
     maps: Tensor
+    normalised: bool = field(default=True, kw_only=True)
+
+    shared: ClassVar[tuple[str, ...]] = ("acs", "normalised")
 
     def __call__(self, x: Tensor) -> Tensor:
         """The coils' sampled lines, `(B, 2 coils, H, W)`: real and imaginary parts, coil by coil."""
@@ -42,6 +48,13 @@ class MultiCoil(LineDraw):
     def adjoint(self, y: Tensor) -> Tensor:
         """The coils' images of the sampled lines alone, combined: `S^H F^H M y`."""
         return self.unsample(y, torch.view_as_complex(self.maps))
+
+    def back(self, y: Tensor) -> Tensor:
+        """`A^T y`, divided by the greatest `sum_c |S_c|^2` of a pixel where that is more than 1."""
+        if self.normalised:
+            return self.adjoint(y)
+        power = self.maps.square().sum((1, 4)).amax((1, 2))  # (B or 1,)
+        return self.adjoint(y) / torch.where(power > 1 + ROUNDING, power, 1.0)[:, None, None, None].to(y)
 
     def pinv(self, y: Tensor) -> Tensor:
         """The least-norm least-squares image, to rounding; `sense` stops before.
@@ -65,12 +78,13 @@ class SharedCoils(MultiCoil):
         lines: 1 where sampled, 0 elsewhere, `(B, W)`.
         acs: How many lines in the middle a further corruption leaves alone.
         maps: The coils' sensitivities, real and imaginary parts, `(1, coils, H, W, 2)`.
+        normalised: Whether `sum_c |S_c|^2 <= 1` at each pixel is known.
         rows: The height of the image, `(B,)`, by which a stored draw finds its maps again.
     """
 
     rows: Tensor
 
-    shared: ClassVar[tuple[str, ...]] = ("acs", "maps")
+    shared: ClassVar[tuple[str, ...]] = ("acs", "maps", "normalised")
 
 
 @register("mri")
@@ -123,13 +137,15 @@ class MRI(Cartesian):
         if self.maps is None:
             return MultiCoil(lines, acs, synthetic_maps(n, self.coils, height, width, rng))
         sets = read_maps(self.maps).to(rng.device)
-        return MultiCoil(lines, acs, sets[torch.randint(len(sets), (n,), generator=rng, device=rng.device)])
+        drawn = sets[torch.randint(len(sets), (n,), generator=rng, device=rng.device)]
+        return MultiCoil(lines, acs, drawn, normalised=False)
 
     def restore(self, tensors: dict[str, Tensor]) -> MultiCoil:
         """The lines and maps that were stored."""
         lines = tensors["lines"]
         if "maps" in tensors:
-            return MultiCoil(lines, self.acs_lines(lines.shape[1]), tensors["maps"].contiguous())
+            acs, maps = self.acs_lines(lines.shape[1]), tensors["maps"].contiguous()
+            return MultiCoil(lines, acs, maps, normalised=self.maps is None)
         return self._restored(lines, int(tensors["rows"][0]))
 
     def _restored(self, lines: Tensor, height: int) -> SharedCoils:
@@ -137,7 +153,7 @@ class MRI(Cartesian):
         n, width = lines.shape
         maps = self._common(height, width).to(lines)
         rows = torch.full((n,), height, device=lines.device)
-        return SharedCoils(lines, self.acs_lines(width), maps, rows)
+        return SharedCoils(lines, self.acs_lines(width), maps, rows, normalised=self.maps is None)
 
     def _common(self, height: int, width: int) -> Tensor:
         """The maps that all samples share, `(1, coils, H, W, 2)`."""

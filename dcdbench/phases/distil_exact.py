@@ -24,9 +24,10 @@ class DistilExact(Distil):
         network: The architecture of generator and critic.
         kimg: Thousands of images that the generator is trained on.
         batch: Images per step.
-        lr: The generator's learning rate, brought to 0 over the last `decay` of the training.
+        lr: The generator's learning rate: warmed up, and brought to 0 over the last `decay` of the training.
         critic_lr: The critic's learning rate, constant.
         decay: The share of the training in which the generator's rate falls.
+        warmup: The share in which it rises.
         critic_steps: Steps of the critic per step of the generator.
         start: Generator and critic start from the trained `teacher`'s weights or from `random` ones.
         sigma_init: The noise level at which the network serves as a generator.
@@ -34,6 +35,9 @@ class DistilExact(Distil):
         noise: Whether the generator's step adds measurement noise to the fakes.
         halflife_kimg: That of the running average of the generator, which is the result.
         clip: The largest norm of the gradients.
+        beta2: Adam's, of all networks, in [0, 1).
+        update_clip: The largest root mean square of a step's changes of weights, in units of the learning
+            rate.
         critic: The critic's loss, where it is not the teacher's.
         operator: Whether fakes are corrupted at all.
         source: The data, whose law is known.
@@ -50,7 +54,8 @@ class DistilExact(Distil):
 def exact_denoiser(source: DataSource, objective: Objective, sigma_y: float) -> ExactDenoiser:
     """What an objective learns from `y = x + sigma_y n` with an infinite sample and a perfect fit.
 
-    One that trains levels above `sigma_y` alone learns the law of `x`, any other that of `y`.
+    So it does from what masks show, if it is shown them. One that trains levels above `sigma_y` alone
+    learns the law of `x`, any other that of `y`.
 
     Args:
         source: Data with an analytic law: a source that has a method `law`.

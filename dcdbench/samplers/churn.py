@@ -27,6 +27,9 @@ class Churned(Heun):
         mode: `full` or `truncated`, as for Heun's method.
         sigma_y: The noise of the measurements that the denoiser was trained on.
         steps: The number of levels.
+        sigma_min: The lowest level above 0.
+        sigma_max: The highest level, where trajectories start.
+        rho: How levels are spaced: evenly in `sigma^(1 / rho)`.
         churn: How much noise is added over all steps, at most `sqrt(2) - 1` of the level at each.
         between: The levels between which it is added.
         inflated: The standard deviation of added noise, in units of what the level asks for.

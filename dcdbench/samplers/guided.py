@@ -28,6 +28,9 @@ class Guided(Heun):
         mode: `full` or `truncated`, as for Heun's method.
         sigma_y: The noise of the measurements that the denoiser was trained on.
         steps: The number of levels.
+        sigma_min: The lowest level above 0.
+        sigma_max: The highest level, where trajectories start.
+        rho: How levels are spaced: evenly in `sigma^(1 / rho)`.
         guidance: `w`, at least 0.
         draws: How many draws `B` there are at each step.
     """

@@ -29,6 +29,9 @@ class Heun:
         mode: `full` or `truncated`.
         sigma_y: The noise of the measurements that the denoiser was trained on.
         steps: The number of levels.
+        sigma_min: The lowest level above 0.
+        sigma_max: The highest level, where trajectories start.
+        rho: How levels are spaced: evenly in `sigma^(1 / rho)`.
     """
 
     objective: Objective

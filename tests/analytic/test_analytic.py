@@ -13,7 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dcdbench.analytic import Gaussian, GaussianMixture, Law, NoDensity, frechet, kl_gaussian, w2_gaussian
+from dcdbench.analytic import (
+    Gaussian,
+    GaussianMixture,
+    Law,
+    NoDensity,
+    contaminated,
+    frechet,
+    kl_gaussian,
+    w2_gaussian,
+)
 
 seeds = st.integers(0, 2**31)
 tried = settings(max_examples=30, deadline=None)
@@ -104,6 +113,23 @@ def test_forty_standard_deviations_out_nothing_is_lost(make: Callable[[int], Law
     assert (densities == 0).any()  # control: the densities themselves underflow
 
 
+@pytest.mark.parametrize("sigma", [0.0, 0.7])
+@pytest.mark.parametrize("far", [0.0, 8.0, 40.0, -40.0])
+def test_tails_are_those_of_fifty_digits(far: float, sigma: float) -> None:
+    mp = pytest.importorskip("mpmath")
+    w, m, v = (0.3, 0.7), (-2.0, 1.0), (0.25, 1.0)
+    law = GaussianMixture(torch.tensor(w), torch.tensor(m)[:, None], torch.tensor(v)[:, None, None])
+    w, x = law.weights.tolist(), torch.tensor([[far]], dtype=torch.float64)
+    with mp.workdps(50):
+        total = [mp.mpf(c) + mp.mpf(sigma) ** 2 for c in v]
+        parts = [b * mp.npdf(far, a, mp.sqrt(c)) for a, b, c in zip(m, w, total, strict=True)]
+        p = sum(parts)
+        score = sum(part * (a - far) / c for part, a, c in zip(parts, m, total, strict=True)) / p
+        exact = [float(mp.log(p)), float(score), float(far + mp.mpf(sigma) ** 2 * score)]
+    found = [ask(x, sigma).item() for ask in (law.log_prob, law.score, law.denoise)]
+    assert found == pytest.approx(exact, rel=1e-12, abs=1e-12)
+
+
 def test_conditional_mean_by_regression_on_samples() -> None:
     law, sigma, n = mixture(2, d=1), 0.7, 400_000
     x = law.sample(n, generator(0))
@@ -192,6 +218,36 @@ def test_noiseless_measurement_leaves_only_what_it_does_not_show() -> None:
     assert found.cov[:2].abs().max() < 1e-12
 
 
+@pytest.mark.parametrize(
+    "A",
+    [[[1.0, 0.0], [0.0, 0.0]], [[1.0, 0.5], [1.0, 0.5]], [[0.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]]],
+    ids=["singular", "repeated", "zero", "identity"],
+)
+@pytest.mark.parametrize("rank", [1, 2])
+def test_noiseless_posterior_of_a_mixture_is_the_limit_of_little_noise(
+    A: list[list[float]], rank: int
+) -> None:
+    law, matrix = mixture(3, 2, 3, rank), torch.tensor(A, dtype=torch.float64)
+    y = matrix @ law.sample(1, generator(0))[0]
+    found, limit = law.posterior(y, matrix, 0.0), law.posterior(y, matrix, 1e-5)
+    torch.testing.assert_close(found.weights, limit.weights, atol=1e-7, rtol=1e-7)
+    torch.testing.assert_close(found.mean, limit.mean, atol=1e-7, rtol=1e-7)
+    torch.testing.assert_close(found.cov, limit.cov, atol=1e-7, rtol=1e-7)
+    other = law.posterior(y + 0.3, matrix, 1e-5)
+    assert torch.equal(matrix, 0 * matrix) or (found.mean - other.mean).abs().max() > 1e-3  # control
+
+
+def test_noiseless_measurement_tells_components_by_where_they_live() -> None:
+    """An atom on a line in the plane: each, where it can, before those of more dimensions."""
+    covs = torch.diag_embed(torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]]))
+    law = GaussianMixture(torch.tensor([0.2, 0.3, 0.5]), torch.tensor([[0, 0], [0, 0], [5.0, 5.0]]), covs)
+    for k, y in enumerate(([0.0, 0.0], [0.4, 0.0], [0.4, 0.2])):
+        found = law.posterior(torch.tensor(y), torch.eye(2), 0.0)
+        assert found.weights.argmax() == k and found.weights[k] == 1
+        assert found.mean.tolist() == pytest.approx(y)
+        assert law.denoise(torch.tensor([y]), 0.0)[0].tolist() == pytest.approx(y)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_kl_is_that_of_quadrature(seed: int) -> None:
     p, q = gaussian(seed, d=1), gaussian(seed + 50, d=1)
@@ -222,6 +278,47 @@ def test_kl_of_degenerate_laws() -> None:
     assert kl_gaussian(clean, student) == pytest.approx(r / 2 * (1 / (1 + noise) - 1 + math.log1p(noise)))
     assert kl_gaussian(clean.noised(0.1), clean) == math.inf
     assert kl_gaussian(clean, clean.noised(0.1)) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "exact"),
+    [
+        ((1, 5e-12), (1, 1e-12), 1.1952810437829),
+        ((1, 2e-16), (1, 1e-16), 0.15342640972003),
+        ((1, 1e-12), (1e-5, 1), 50007.059047825474),
+        ((1, 1e-30), (1, 0), math.inf),
+        ((1, 0), (1, 1e-30), math.inf),
+        ((0, 0), (0, 0), 0.0),
+    ],
+)
+def test_kl_across_many_scales(a: tuple[float, ...], b: tuple[float, ...], exact: float) -> None:
+    p, q = (Gaussian(torch.zeros(2), torch.tensor(v, dtype=torch.float64).diag()) for v in (a, b))
+    assert kl_gaussian(p, q) == pytest.approx(exact, rel=1e-12)
+
+
+def test_kl_of_ill_conditioned_laws_that_are_rotated() -> None:
+    turn = torch.linalg.qr(normal(0, 3, 3)).Q
+    centre = torch.zeros(3)
+
+    def law(*variances: float) -> Gaussian:
+        return Gaussian(centre, turn @ torch.tensor(variances, dtype=torch.float64).diag() @ turn.mT)
+
+    exact = 0.5 * (4 - math.log(5))
+    assert kl_gaussian(law(1, 5e-10, 1), law(1, 1e-10, 1)) == pytest.approx(exact, rel=1e-4)
+    assert kl_gaussian(law(1, 5e-10, 0), law(1, 1e-10, 0)) == pytest.approx(exact, rel=1e-4)
+    assert kl_gaussian(law(1, 1e-10, 0), law(1, 0, 1e-10)) == math.inf
+    away = Gaussian(1e-6 * turn[:, 2], law(1, 1, 0).cov)
+    assert kl_gaussian(away, law(1, 1, 0)) == math.inf
+    along = Gaussian(turn[:, 0], law(1, 1, 0).cov)
+    assert kl_gaussian(along, law(1, 1, 0)) == pytest.approx(0.5)
+
+
+def test_kl_keeps_its_accuracy_between_close_laws() -> None:
+    step = 1e-9
+    p, q = (Gaussian(torch.zeros(1), torch.tensor([[v]], dtype=torch.float64)) for v in (1 + step, 1.0))
+    assert kl_gaussian(p, q) == pytest.approx(step**2 / 4, rel=1e-6, abs=0)
+    with pytest.raises(TypeError, match="Gaussians"):
+        kl_gaussian(mixture(0), gaussian(0))  # type: ignore[arg-type]
 
 
 @tried
@@ -265,6 +362,19 @@ def test_affine_images_of_mixtures_have_affine_moments(seed: int) -> None:
     torch.testing.assert_close(
         image.cov, matrix @ law.cov @ matrix.mT + 0.25 * torch.eye(2, dtype=torch.float64)
     )
+
+
+def test_contaminated_law_is_the_mixture() -> None:
+    clean, other, eps = mixture(0), gaussian(5), 0.2
+    law, x = contaminated(clean, eps, other), normal(1, 9, 3)
+    density = (1 - eps) * clean.log_prob(x).exp() + eps * other.log_prob(x).exp()
+    torch.testing.assert_close(law.log_prob(x).exp(), density)
+    torch.testing.assert_close(law.mean, (1 - eps) * clean.mean + eps * other.mean)
+    torch.testing.assert_close(contaminated(clean, 0.0, other).score(x, 0.1), clean.score(x, 0.1))
+    with pytest.raises(ValueError, match="eps"):
+        contaminated(clean, 1.2, other)
+    with pytest.raises(ValueError, match="same dimension"):
+        contaminated(clean, 0.1, gaussian(5, d=2))
 
 
 def test_bad_arguments_are_explained() -> None:

@@ -25,10 +25,18 @@ from dcdbench.objectives.ambient_diffusion import AmbientDiffusion
 from dcdbench.objectives.ambient_tweedie import AmbientTweedie
 from dcdbench.objectives.fourier_ambient import FourierAmbient
 from dcdbench.objectives.standard import Standard
+from dcdbench.operators.blur import Blur
+from dcdbench.operators.composition import Composed, Composition
 from dcdbench.operators.draw import LinearDraw
+from dcdbench.operators.fixed_mask import FixedMask
+from dcdbench.operators.fourier import Fourier
 from dcdbench.operators.gaussian_blur import GaussianBlur
+from dcdbench.operators.greyscale import Greyscale
 from dcdbench.operators.identity import Identity
 from dcdbench.operators.inpainting import Mask
+from dcdbench.operators.matrix import Matrix
+from dcdbench.operators.mixture import Mixed
+from dcdbench.operators.motion_blur import MotionBlur
 from dcdbench.operators.mri import MRI, MultiCoil
 from dcdbench.operators.random_projections import Projections
 from dcdbench.operators.super_resolution import SuperResolution
@@ -189,14 +197,29 @@ PLAIN: list[tuple[OperatorLaw, Shape]] = [
     (Identity(), (3,)),
     (Identity(), (2, 1, 2)),
     (GaussianBlur(), (1, 2, 3)),
-    (SuperResolution(2), (1, 2, 4)),  # seen through A
+    (MotionBlur(), (1, 3, 3)),
+    (Blur(((0.2, 0.5, 0.1), (0.0, 1.0, -0.3), (0.1, 0.0, 0.2)), "circular"), (1, 3, 3)),
+    (SuperResolution(2), (1, 2, 4)),  # seen through A, as those below
+    (Matrix(((1.0, 0.5, 0.0), (-0.3, 1.0, 2.0))), (3,)),
+    (Greyscale(), (3, 1, 2)),
+    (Composition(GaussianBlur(), Matrix(((1.0, 0.5, 0.0), (-0.3, 1.0, 2.0)))), (3,)),
 ]
-PLAIN_IDS = ["identity", "images", "blur", "super_resolution"]
+PLAIN_IDS = [
+    "identity",
+    "images",
+    "blur",
+    "motion_blur",
+    "kernel",
+    "super_resolution",
+    "matrix",
+    "greyscale",
+    "composition",
+]
 
 
 def measured_law(of: World, noise: float) -> Gaussian:
     """That of `A x + noise n`."""
-    return of.law.affine(matrices(of.m.A, 1, of.m.shape)[0], sigma=noise)
+    return of.law.affine(matrices(of.m.A[:1], 1, of.m.shape)[0], sigma=noise)
 
 
 @pytest.mark.parametrize("sigma_y", [0.0, SIGMA_Y])
@@ -265,6 +288,43 @@ def projections(d: int, m: int) -> tuple[Projections, Projections, int]:
     return *draws, len(choices)
 
 
+def blocks(d: int) -> list[tuple[set[int], set[int]]]:
+    """One entry is missing; of the others another one is dropped, and any that are left."""
+    every = set(range(d))
+    pairs = {
+        (hidden, frozenset(left))
+        for hidden, other in product(every, repeat=2)
+        if hidden != other
+        for left in subsets(every - {hidden, other})
+    }
+    return [(every - {hidden}, set(left)) for hidden, left in sorted(pairs, key=str)]
+
+
+def after_blur(d: int) -> tuple[Composed, Composed, int]:
+    """All masks of what a blur measures: it loses nothing."""
+    one, two, n = pixel_masks(d, every_mask(d))
+    first = GaussianBlur().draw((d,), n, torch.Generator()).to(dtype=torch.float64)
+    return Composed(first, one), Composed(first, two), n
+
+
+def mixed(d: int) -> tuple[Mixed, Mixed, int]:
+    """All masks, or a blur of which nothing is dropped."""
+    all_seen = set(range(d))
+    one, two, n = pixel_masks(d, [*every_mask(d), (all_seen, all_seen)])
+    blur = GaussianBlur().draw((d,), n, torch.Generator()).to(dtype=torch.float64)
+    which = (torch.arange(n) == n - 1).long()
+    return Mixed((one, blur), which), Mixed((two, blur), which), n
+
+
+def spectra(shape: Shape) -> tuple[LinearDraw, LinearDraw, int]:
+    """All choices of lines with the middle one, of one coil that sees all alike."""
+    width = shape[2]
+    pairs = [(s, t) for s, t in every_mask(width) if width // 2 in t]
+    draw = Fourier(acceleration=2.0, acs=1.0).draw(shape, 1, torch.Generator().manual_seed(7))
+    one, two, n = pixel_masks(width, pairs)
+    return replace(draw, lines=one.mask), replace(draw, lines=two.mask), n
+
+
 def lines(shape: Shape, operator: OperatorLaw) -> tuple[LinearDraw, LinearDraw, int]:
     """All choices of lines with the middle one, and all that a further corruption may leave of them."""
     width = shape[2]
@@ -282,6 +342,10 @@ HIDDEN: dict[str, tuple[Shape, Callable[[], tuple[Any, Any, int]]]] = {
     "inpainting-3": ((3,), lambda: pixel_masks(3, every_mask(3))),
     "inpainting-4": ((4,), lambda: pixel_masks(4, every_mask(4))),
     "coordinates": ((3,), lambda: pixel_masks(3, exactly(2, 3))),
+    "blocks": ((4,), lambda: pixel_masks(4, blocks(4))),
+    "composition": ((3,), lambda: after_blur(3)),
+    "mixture": ((3,), lambda: mixed(3)),
+    "fourier": ((2, 1, 4), lambda: spectra((2, 1, 4))),
     "projections": ((3,), lambda: projections(3, 4)),
     "mri": ((2, 1, 4), lambda: lines((2, 1, 4), COILS)),
 }
@@ -351,6 +415,17 @@ def test_judged_by_what_is_shown_the_rest_is_free(
         same(shown * got, shown * expected)
         assert gap((1 - shown) * got, torch.zeros_like(got)) < 1e-6
         assert bool((shown == 1).all()) or gap(got, expected) > 0.01
+
+
+def test_through_one_mask_what_it_shows_is_learned(told: Callable[[World], None]) -> None:
+    """Entries of the fixed mask, dropped ones too; the others are of least norm, 0, and known to nobody."""
+    mask = FixedMask("half").mask((3,)).double()
+    seen = {i for i in range(3) if mask[i] > 0}
+    for of in groups(world((3,), *pixel_masks(3, [(seen, left) for left in subsets(seen)]), SIGMA_Y)):
+        told(of)
+        got, expected = completed(AmbientDiffusion(), of)
+        same(mask * got, mask * expected)
+        assert gap((1 - mask) * got, torch.zeros_like(got)) < 1e-6 < gap((1 - mask) * expected, 0 * got)
 
 
 def test_one_coordinate_at_a_time_tells_nothing_of_the_others(told: Callable[[World], None]) -> None:

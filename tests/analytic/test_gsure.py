@@ -124,17 +124,27 @@ def test_only_masks_that_project_are_supported() -> None:
 
 
 def test_a_training_learns_what_is_missing() -> None:
-    """Samples have the variance of signals; the measurements, with zeros for what is missing, do not."""
+    """Samples have the spread of signals and how they go together, by half at least of what is missing.
+
+    The measurements, with zeros for what is missing, have neither.
+    """
     x = Gaussian(torch.zeros(D), COV).sample(4000, rng(1)).float()
     corruption = Corruption(Inpainting(0.8), 0.2)
     problem = Problem(corruption(x, rng(2)), corruption(x[:100], rng(3)), corruption, (D,))
     given = Setting(corruption, tiny.SMALL, 20.0, 12.0, batch=128)
-    method = GSUREDiffusion("truncated")
+    method = GSUREDiffusion("truncated", lr=3e-3)  # few steps
     (phase,) = method.phases(given)
     state = phase.init(problem, None, Stream(0) / "init")
     for k in range(250):
         phase.step(state, problem, Stream(0) / "step" / k)
     drawn = method.sampler(given).sample(phase.result(state), problem, 3000, rng(4)).x
-    gap = (drawn.var(0) / x.var(0)).log().abs().max()
-    assert float(gap) < float((problem.train.y.var(0) / x.var(0)).log().abs().max()) + 0.1
-    assert float(drawn.double().T.corrcoef()[0, 1]) > float(problem.train.y.double().T.corrcoef()[0, 1])
+    y = problem.train.y
+
+    def widths(of: Tensor) -> float:
+        return float((of.var(0) / x.var(0)).log().abs().max())
+
+    def together(of: Tensor) -> float:
+        return float((of.T.corrcoef() - x.T.corrcoef()).abs()[0, 1])
+
+    assert widths(drawn) < widths(y) / 2 and together(drawn) < together(y) / 2
+    assert widths(y) > 0.1 and together(y) > 0.1  # control: there is something to learn

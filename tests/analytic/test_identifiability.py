@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from dcdbench.operators.blocks import Blocks
 from dcdbench.operators.blur import Blur
 from dcdbench.operators.clip import Clip
 from dcdbench.operators.composition import Composition
@@ -24,6 +25,7 @@ from dcdbench.operators.identifiability import Ranks, explain, mean_has_full_ran
 from dcdbench.operators.identity import Identity
 from dcdbench.operators.inpainting import Inpainting, Mask
 from dcdbench.operators.mixture import Mixture
+from dcdbench.operators.mri import MRI
 from dcdbench.operators.quantise import Quantise
 from dcdbench.operators.random_projections import RandomProjections
 from dcdbench.operators.super_resolution import SuperResolution
@@ -139,7 +141,13 @@ def test_ranks_are_deterministic_and_those_of_linear_laws() -> None:
         (Inpainting(), (1, 32, 32), None),
         (Coordinates(2), (8,), None),
         (Coordinates(1), (8,), "has rank 8 of 36"),
-        (Coordinates(1), (64,), None),  # too large to look at second moments
+        (Coordinates(1), (17,), "rank 16 of 136 for signals of shape (16,)"),  # by a small one of its kind
+        (Coordinates(2), (17,), None),
+        (Blocks(missing=False), (1, 8, 8), "of 136 for signals of shape (1, 4, 4)"),
+        (Blocks(), (1, 8, 8), None),
+        (Blocks(5), (1, 16, 16), None),  # the small one hides all
+        (MRI(2, 4), (2, 12, 12), None),
+        (Inpainting(0.02), (1, 32, 32), None),
         (FixedMask(), (1, 32, 32), "singular"),
         (SuperResolution(), (1, 8, 8), "singular"),
         (Greyscale(), (3, 8, 8), "singular"),

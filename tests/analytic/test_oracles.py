@@ -14,16 +14,20 @@ from torch import Tensor
 from dcdbench.analytic import Gaussian, GaussianMixture, Law
 from dcdbench.datasets.gaussian import LowRankGaussian
 from dcdbench.datasets.gaussian_mixture import Mixture
+from dcdbench.distillers.dmd import DMD
 from dcdbench.distillers.sid import SiD
 from dcdbench.harness.identity import describe
+from dcdbench.masked import filled
 from dcdbench.methods.dcd import DCD
 from dcdbench.methods.exact import Exact
+from dcdbench.methods.ideal import FilledMean
 from dcdbench.methods.oracle_dcd import OracleDCD
 from dcdbench.networks.exact import ExactDenoiser
 from dcdbench.networks.mlp import MLP
 from dcdbench.noises.coloured import Coloured
 from dcdbench.objectives.ambient_tweedie import AmbientTweedie
 from dcdbench.objectives.standard import Standard
+from dcdbench.operators.coordinates import Coordinates
 from dcdbench.operators.identity import Identity
 from dcdbench.operators.inpainting import Inpainting, Mask
 from dcdbench.phases.distil import Distil
@@ -36,6 +40,7 @@ from dcdbench.training import State, train
 SIGMA_Y, N = 0.5, 20_000
 SOURCE = LowRankGaussian(dim=4, rank=2, spectrum=(1.5, 0.5))
 NOISY = Corruption(Identity(), SIGMA_Y)
+MASKED = Corruption(Inpainting(0.7), 0.3)
 
 
 def setting(corruption: Corruption = NOISY, source: Any = SOURCE) -> Setting:
@@ -48,8 +53,9 @@ def problem(corruption: Corruption = NOISY, source: Any = SOURCE) -> Problem:
     return Problem(m, m, corruption, source.shape())
 
 
-def drawn(method: Exact, corruption: Corruption = NOISY) -> tuple[Tensor, int]:
-    samples = method.sampler(setting(corruption)).sample(None, problem(corruption), N, Stream(2).rng())
+def drawn(method: Exact, corruption: Corruption = NOISY, source: Any = SOURCE) -> tuple[Tensor, int]:
+    sampler = method.sampler(setting(corruption, source))
+    samples = sampler.sample(None, problem(corruption, source), N, Stream(2).rng())
     return samples.x.double(), samples.nfe
 
 
@@ -115,9 +121,14 @@ def test_a_mixture_is_sampled_with_its_weights() -> None:
 @pytest.mark.parametrize("method", [Exact(), OracleDCD()])
 def test_reasons(method: Exact | OracleDCD) -> None:
     assert method.needs_clean and method.supports(NOISY, (4,)) is None
-    for corruption in (Corruption(Inpainting()), Corruption(Identity(), 0.2, Coloured())):
+    for operator in (Inpainting(), Coordinates(2)):
+        assert method.supports(Corruption(operator, 0.2), (4,)) is None
+    others = (Corruption(Coordinates(1)), Corruption(Identity(), 0.2, Coloured()))
+    for corruption in others:
         reason = method.supports(corruption, (4,))
-        assert reason == "knows the exact denoiser only of the identity with white noise"
+        assert reason is not None and reason.startswith("knows the exact denoiser only of the identity")
+    plain = replace(method, objective=Standard())
+    assert plain.supports(MASKED, (4,)) is not None and plain.supports(NOISY, (4,)) is None
     known: Any = SOURCE
     assert method.supports_source(known) is None
     assert method.supports_source(Lawless()) == "needs data with an analytic law"
@@ -168,8 +179,7 @@ def test_the_exact_denoiser_follows_shape_and_type(shape: tuple[int, ...]) -> No
     expected = SOURCE.law().denoise(x_t.double().flatten(1), sigma)
     torch.testing.assert_close(got.double().flatten(1), expected, rtol=1e-6, atol=1e-6)
     assert not list(denoiser.parameters()) and not denoiser.state_dict()
-    with pytest.raises(ValueError, match="seen through A"):
-        denoiser(x_t, sigma, Mask(torch.ones_like(x_t)))
+    torch.testing.assert_close(denoiser(x_t, sigma, Mask(torch.ones_like(x_t))), got)
 
 
 def test_gradients_flow_through_it() -> None:
@@ -182,10 +192,12 @@ def test_gradients_flow_through_it() -> None:
 # Distillation from it
 
 
-def started(method: DCD) -> tuple[Distil, State, Problem]:
+def started(
+    method: DCD, corruption: Corruption = NOISY, source: Any = SOURCE
+) -> tuple[Distil, State, Problem]:
     """Phase II after a short phase I."""
-    made = problem()
-    first, second = method.phases(setting())
+    made = problem(corruption, source)
+    first, second = method.phases(setting(corruption, source))
     state = first.init(made, None, Stream(0))
     for _ in islice(train(first, made, state, Stream(1)), 3):
         pass
@@ -252,3 +264,40 @@ def test_with_an_exact_critic_the_perfect_generator_has_no_slope() -> None:
     assert slope(0.9, exact) < 0 < slope(1.1, exact)
     wrong: Any = ExactDenoiser(law.noised(0.2))  # control: an error of the teacher moves the fixed point
     assert abs(slope(1.0, wrong)) > 1e-3
+
+
+# Through masks
+
+
+MODES = Mixture(modes=2, std=0.4, dim=3, layout="random")
+
+
+def test_through_masks_the_perfect_teacher_fills_in_means() -> None:
+    """It ends where theory says; a mask that shows all gives the law itself."""
+    source: Any = MODES
+    x, _ = drawn(Exact(steps=40), MASKED, source)
+    expected = Exact().expected(MODES.law(), MASKED)
+    assert isinstance(expected, FilledMean)
+    y = expected.sample(N, Stream(3).rng())
+    for k in (1, 2):
+        error = ((x**k).var(0) / N + (y**k).var(0) / N).sqrt()
+        assert bool(((x**k).mean(0) - (y**k).mean(0)).abs().le(4.5 * error + 0.005).all())
+    assert float(MODES.law().cov.trace()) > 1.1 * float(y.var(0).sum())  # control: means are narrower
+
+
+@pytest.mark.parametrize("operator", [Inpainting(0.7), Coordinates(2)])
+@pytest.mark.parametrize("distiller", [SiD(), DMD()])
+def test_phase_two_asks_the_exact_denoiser_through_masks(operator: Any, distiller: Any) -> None:
+    corruption = Corruption(operator, 0.3)
+    phase, state, made = started(OracleDCD(distiller=distiller), corruption, MODES)
+    A = operator.draw((3,), 5, Stream(0).rng())
+    x_t, sigma = A(torch.randn(5, 3, generator=Stream(1).rng())), torch.linspace(0.3, 2, 5)
+    expected = filled(MODES.law(), x_t.double(), A.mask.double(), sigma)
+    got = state.frozen["teacher"](x_t, sigma, A)
+    torch.testing.assert_close(got.double(), expected, rtol=1e-5, atol=1e-5)
+    before = [p.clone() for p in state.trained["generator"].parameters()]
+    for k in range(2):
+        stats = phase.step(state, made, Stream(3) / k)
+        assert all(torch.isfinite(torch.tensor(v)) for v in stats.values())
+    after = state.trained["generator"].parameters()
+    assert any(not torch.equal(p, q) for p, q in zip(before, after, strict=True))

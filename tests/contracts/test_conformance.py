@@ -83,6 +83,20 @@ class Rolls(Mask):
         return (self.mask * y).roll(1, -1)
 
 
+class AmplifiesSums(Mask):
+    """As a mask on each entry by itself, and more on all of them."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.mask * x * (1 + x.flatten(1).sum(1).square()).sqrt().reshape(-1, *(1,) * (x.ndim - 1))
+
+
+class FindsOneEntry(Mask):
+    def adjoint(self, y: Tensor) -> Tensor:
+        seen = torch.zeros_like(y).flatten(1)
+        seen[:, 0] = 1
+        return seen.reshape(y.shape) * super().adjoint(y)
+
+
 class Explodes(Mask):
     def __call__(self, x: Tensor) -> Tensor:
         return self.mask * x * 1e300
@@ -267,11 +281,13 @@ def test_sound_operators_pass() -> None:
         (DropsMore, {"further corruption"}),
         (DropsNothing, {"further corruption"}),
         (Rolls, {"norm", "adjointness"}),
+        (AmplifiesSums, {"norm", "linearity"}),
+        (FindsOneEntry, {"norm", "adjointness"}),
         (Explodes, {"norm"}),
         (ShowsNothing, {"back"}),
         (ShowsSquares, {"back"}),
         (ShowsFlat, {"back"}),
-        (ShowsTwice, {"back"}),
+        (ShowsTwice, {"back", "amplification"}),
         (Stays, {"moves"}),
         (MovesItself, {"moves"}),
         (CastsWholeNumbers, {"moves"}),

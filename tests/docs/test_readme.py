@@ -101,6 +101,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # the main job takes minutes even with a fiftieth of its budgets
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: f"{command.document}: {command.text}")
 def test_the_command_works(command: Command, copy: Path) -> None:
     """It ends with status 0. The programs are those next to this Python, the code is that of the copy."""

@@ -12,7 +12,7 @@ import re
 
 import pytest
 
-from dcdbench.harness.board import CLEAN, Board, CellResult, Claim, Pair, Skip, ValueInfo
+from dcdbench.harness.board import CLEAN, FEW, Board, CellResult, Claim, Pair, Skip, ValueInfo
 from dcdbench.harness.contests import evaluate_claims
 from dcdbench.harness.leaderboard import leaderboard
 from dcdbench.harness.render import FORMATS, into, render, wants_color
@@ -342,6 +342,23 @@ def test_ranks_use_only_tasks_that_the_shown_methods_share():
     assert "low_rank, ring." in t.caption
     assert "Tasks not shared: third." in t.notes
     assert "mean rank: sw" not in titles(BOARDS["one task"])
+
+
+def test_a_few_clean_signals_share_no_table_and_no_rank_with_none():
+    few = board(
+        change=lambda c: dataclasses.replace(c, marks=(FEW,)) if c.method in ("heun", "heun_cut") else c
+    )
+    without, alone = (
+        {row[0].text.split(" [")[0] for row in table(few, t).rows} for t in ("ring", "ring (few-shot)")
+    )
+    assert without & alone == {"nothing", "cheat", "floor"}  # what frames both
+    assert "one_step" in without and {"heun", "heun_cut"} <= alone
+    ranks = [
+        {row[0].text for row in t.rows} for t in leaderboard(few).tables if t.title.startswith("mean rank")
+    ]
+    assert ranks and not any({"one_step", "heun"} <= names for names in ranks)
+    together = {row[0].text.split(" [")[0] for row in table(board(), "ring").rows}  # control: no marks
+    assert {"one_step", "heun"} <= together and "ring (few-shot)" not in titles(board())
 
 
 def test_the_order_of_cells_changes_nothing():

@@ -110,6 +110,19 @@ def test_every_registered_component_has_its_place() -> None:
         )
 
 
+def test_methods_without_a_distiller_have_a_row_for_each_objective() -> None:
+    """A teacher, and what is sampled from it; what holds no objective stands for itself."""
+    held = {c.method: set() for c in TABLES["identity"].combinations}
+    for c in TABLES["identity"].combinations:
+        held[c.method].add((c.objective, c.distiller))
+    alone = {(name, "") for name in matrix.registry("objectives")}
+    for method in ("teacher", "ambient", "exact", "consistency"):
+        assert held[method] == alone, method
+    assert held["em"] == {("", "")} and len(held["dcd"]) == len(alone) * len(matrix.registry("distillers"))
+    text = "\n".join(lines(TABLES["identity"]))
+    assert "  teacher, standard " in text and "  em " in text
+
+
 def test_every_part_runs_somewhere() -> None:
     """A component that the default noise and operators never let run may have too strict a reason."""
     runs = [c for table in TABLES.values() for c in table.combinations if not c.reason]

@@ -36,7 +36,7 @@ methods:
   observed: observed
   teacher: {teacher: {steps: 4}}
   dcd: dcd
-  wild: {dcd: {lr: 0.3, critic_lr: 0.3, beta2: 0.999, update_clip: .inf, distiller: {sid: {alpha: 1.5}}}}
+  wild: {dcd: {lr: 10.0, critic_lr: 0.3, beta2: 0.999, update_clip: .inf, distiller: {sid: {alpha: 1.5}}}}
 metrics: [sliced_w2, measurement]
 """
 

@@ -1,11 +1,14 @@
 """Intervals cover as often as they say, where they are offered; a plainer estimate, the control, does not.
 
-Repetitions are few, so that a bound on coverage leaves four standard errors of a nominal 95%.
+Repetitions are few here, so that a bound on coverage leaves four standard errors of a nominal 95%. The table
+of `python -m theory.calibration` has enough of them.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,32 +17,19 @@ from torch import Generator
 from dcdbench.analytic import Gaussian, GaussianMixture, Law
 from dcdbench.metrics.sinkhorn import entropic_cost
 from dcdbench.metrics.sliced_w2 import directions
-from theory.divergences import Estimate, bounds, gaussian
+from theory.calibration import CASES, LEVEL, TIMES, Row, coverage, main, measure, modes
+from theory.calibration import normals as pair
+from theory.divergences import Estimate, Kind, bounds, gaussian
 from theory.divergences.estimate import t_interval
 from theory.divergences.kl import kl_monte_carlo, kl_neighbours
 from theory.divergences.line import w2_line
 from theory.divergences.paired import debiased, plain, plug_in, w2_difference, w2_interval
 from theory.divergences.samples import latents, spread
 from theory.divergences.sinkhorn import sinkhorn_interval
-from theory.divergences.sliced import along, sliced_interval, sliced_w2
+from theory.divergences.sliced import along, sliced_interval, sliced_random
 
-NARROW, WIDE = 1.0, 1.44
-EPS = 0.5
-
-
-def pair(dim: int) -> tuple[Gaussian, Gaussian]:
-    eye = torch.eye(dim, dtype=torch.float64)
-    return Gaussian(torch.zeros(dim), NARROW * eye), Gaussian(torch.zeros(dim), WIDE * eye)
-
-
-def modes(variance: float, distance: float = 2.0) -> GaussianMixture:
-    means = torch.tensor([[-distance], [distance]])
-    return GaussianMixture(torch.full((2,), 0.5), means, variance * torch.ones(2, 1, 1))
-
-
-def coverage(estimate: Callable[[Generator], Estimate], truth: float, times: int) -> float:
-    rngs = (torch.Generator().manual_seed(seed) for seed in range(times))
-    return sum(estimate(rng).covers(truth) for rng in rngs) / times
+EPS = 0.5  # of Sinkhorn's divergence
+TABLE = Path(__file__).parents[2] / "docs" / "calibration.md"
 
 
 def least(times: int, nominal: float = 0.95) -> float:
@@ -53,7 +43,7 @@ def draws(value: Callable[[Generator], float], blocks: int) -> Callable[[Generat
 @pytest.mark.parametrize("dim", [1, 5])
 def test_monte_carlo_kl_covers(dim: int) -> None:
     p, q = pair(dim)
-    truth, times = gaussian.kl(p, q).value, 100
+    truth, times = gaussian.kl(p, q).value, 400
     assert coverage(lambda rng: kl_monte_carlo(p, q, 500, rng), truth, times) >= least(times)
 
     def other_way(rng: Generator) -> Estimate:  # draws of the wrong law
@@ -100,6 +90,17 @@ def test_the_same_law_is_no_gain() -> None:
     law, clean = modes(0.8), modes(0.3)
     found = w2_difference(law, law, clean, Generator().manual_seed(0), size=16)
     assert found.low == found.high == 0
+
+
+def test_without_its_margin_an_interval_is_none() -> None:
+    p, q = pair(2)
+    bare, whole = (
+        w2_interval(p, q, Generator().manual_seed(0), size=16, blocks=4, margin=margin)
+        for margin in (False, True)
+    )
+    assert bare.kind == Kind.SPREAD and not bare.decided and bare.value == whole.value
+    assert whole.kind == Kind.INTERVAL and whole.decided and whole.high > bare.high
+    assert not (whole - bare).decided
 
 
 def test_no_interval_beyond_two_dimensions() -> None:
@@ -160,10 +161,10 @@ def test_sliced_w2_by_random_directions_covers(dim: int) -> None:
     q = Gaussian(torch.linspace(0, 1, dim), torch.eye(dim))
     truth = along(p, q, directions(400_000, dim, torch.Generator().manual_seed(99))).mean().item()
     times = 200
-    assert coverage(lambda rng: sliced_w2(p, q, rng, count=256), truth, times) >= least(times)
+    assert coverage(lambda rng: sliced_random(p, q, rng, count=256), truth, times) >= least(times)
 
     def narrow(rng: Generator) -> Estimate:
-        found = sliced_w2(p, q, rng, count=8)
+        found = sliced_random(p, q, rng, count=8)
         half = (found.high - found.low) / 2 * (8 / 256) ** 0.5
         return Estimate.bracket(found.value - half, found.value + half)
 
@@ -207,3 +208,31 @@ def test_stratified_points_have_the_weights_of_their_modes() -> None:
         weights, points = spread(law, latents(3, 16, 1, torch.Generator().manual_seed(0), sobol))
         assert weights[points[:, 0] < 0].sum().item() == pytest.approx(0.2)
         assert weights.sum().item() == pytest.approx(1) and points.isfinite().all()
+
+
+def rows() -> dict[tuple[str, int], tuple[int, float]]:
+    """The sizes and shares of the table, by estimator and dimension."""
+    cells = [
+        line.strip("| \n").split(" | ") for line in TABLE.read_text().splitlines() if line.startswith("|")
+    ]
+    return {(name, int(d)): (int(size), float(rest[4])) for name, d, size, *rest in cells[2:]}
+
+
+def test_the_table_has_all_cases_and_all_of_them_cover() -> None:
+    found = rows()
+    assert list(found) == [(case.name, case.dim) for case in CASES]
+    for case in CASES:
+        size, share = found[case.name, case.dim]
+        row = Row(case, 0.0, 0.0, 0.0, 0.0, round(share * TIMES), TIMES)
+        assert size == case.size and row.interval[1] >= LEVEL
+    assert (
+        Row(CASES[0], 0.0, 0.0, 0.0, 0.0, round(0.9 * TIMES), TIMES).interval[1] < LEVEL
+    )  # what is told apart
+
+
+def test_the_table_is_that_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    case = CASES[0]
+    assert measure(case).covered / TIMES == pytest.approx(rows()[case.name, case.dim][1], abs=0.01)
+    assert main(["Monte Carlo", "--times", "3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 5 and all(re.search(r"\| (KL|est|---)", line) for line in lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 import pytest
@@ -23,8 +24,13 @@ from theory.claim import (
     Verdict,
     decide,
     verdict,
+    verdict_of,
 )
+from theory.decide import ALPHA, rounds, sequential, widened
 from theory.distil import OBJECTIVES, distil, levels, objective, truncated, w2_squared
+from theory.divergences import Estimate, Kind
+from theory.record import record
+from theory.side_by_side import decide_all
 from theory.spectra import gaussian, w2_spectra
 
 CLAIMS = load_claims()
@@ -35,11 +41,13 @@ def test_claim_and_control_come_out_as_expected(name: str) -> None:
     decision = decide(name, CLAIMS[name])
     assert decision.as_expected
     assert decision.control and decision.trial.verdict != decision.control.verdict
-    if isinstance(decision.claim, Identity):
-        return
     for trial in (decision.trial, decision.control):
+        names = [check.name for check in trial.evidence.checks]
+        assert len(set(names)) == len(names)
         for check in trial.evidence.checks:
-            assert check.agrees, check
+            assert check.agrees is not trial.must_differ(check), check
+    if isinstance(decision.claim, Identity):
+        assert decision.control.breaks or decision.trial.breaks
 
 
 def test_claims_are_stated() -> None:
@@ -183,6 +191,8 @@ def test_a_claim_is_shown_with_its_argument_and_numbers(capsys: pytest.CaptureFi
     for name in ("umegaki", "best_rank"):
         assert proof(name) in out and CLAIMS[name].source in out
     assert "rank 2" in out and "differs" in out and "student - teacher" in out
+    assert all(title in out for title in ("Assumptions", "Argument", "Numbers", "Control"))
+    assert CLAIMS["best_rank"].setting in out
     with pytest.raises(SystemExit) as stopped:
         main(["show"])
     assert stopped.value.code == 2
@@ -209,7 +219,9 @@ def test_identities_are_printed(capsys: pytest.CaptureFixture[str], monkeypatch:
     def two(value: float) -> tuple[Check, ...]:
         return Check("a", value, 1.0), Check("b", 0.0, 1.0, relation="<=")
 
-    same = Identity("s.", "who", lambda: two(1.0), Control("c", lambda: two(2.0)), setting="there")
+    same = Identity(
+        "s.", "who", lambda: two(1.0), Control("c", lambda: two(2.0), breaks=("a",)), setting="there"
+    )
     for claim, code in (
         (same, 0),
         (replace(same, expects=Verdict.FAILS), 4),
@@ -221,9 +233,97 @@ def test_identities_are_printed(capsys: pytest.CaptureFixture[str], monkeypatch:
         out = capsys.readouterr().out
         assert ("expected" in out) == (code == 4)
         assert "2 equations" in out and "who" in out and "there" in out
+        assert "theory: 1" in out and "computed: " in out
     assert main(["--json"]) == 4
     (record,) = json.loads(capsys.readouterr().out)
     assert record["control"]["verdict"] == "HOLDS" and record["checks"][1]["relation"] == "<="
+
+
+def test_what_fails_for_another_reason_is_a_surprise() -> None:
+    def found(a: float, b: float) -> tuple[Check, ...]:
+        return Check("a 1", a, 1.0), Check("b", b, 1.0)
+
+    control = Control("c", lambda: found(2.0, 1.0), breaks=("a *",))
+    claim = Identity("s.", "who", lambda: found(1.0, 1.0), control)
+    assert decide("one", claim).as_expected
+    for a, b, surprises in (
+        (1.0, 2.0, ("a 1", "b")),  # another one differs
+        (2.0, 2.0, ("b",)),  # one too many
+        (1.0, 1.0, ("a 1",)),
+    ):
+        wrong = decide("one", replace(claim, control=replace(control, evidence=partial(found, a, b))))
+        assert wrong.control and wrong.control.surprises == surprises and not wrong.as_expected
+    missing = decide("one", replace(claim, control=replace(control, breaks=("a *", "c"))))
+    assert missing.control and missing.control.surprises == ("c",)
+    false = replace(claim, evidence=lambda: found(2.0, 1.0), expects=Verdict.FAILS, breaks=("a 1",))
+    assert decide("one", false).trial.as_expected
+    assert not decide("one", replace(false, breaks=("b",))).trial.as_expected
+
+
+def test_tolerances_are_relative_with_a_floor() -> None:
+    assert not Check("small", 1.1e-5, 1.0e-5).agrees
+    assert Check("small", 1.0e-5 + 5e-10, 1.0e-5).agrees
+    assert Check("zero", 1e-10, 0.0, 1e-2).agrees and not Check("zero", 1e-5, 0.0, 1e-2).agrees
+    assert Check("zero", 1e-5, 0.0, floor=1e-4).agrees
+    assert not Check("one", 1.0, math.inf).agrees and Check("both", math.inf, math.inf).agrees
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (-0.5, -0.2, Verdict.HOLDS),
+        (-0.5, -0.005, Verdict.UNDECIDED),
+        (-0.005, 0.3, Verdict.FAILS),
+        (-0.2, 0.3, Verdict.UNDECIDED),
+        (-math.inf, math.inf, Verdict.UNDECIDED),
+    ],
+)
+def test_bounds_of_a_difference_decide(low: float, high: float, expected: Verdict) -> None:
+    bounds = Estimate((low + high) / 2 if math.isfinite(low) else 0.0, low, high, Kind.INTERVAL)
+    assert verdict_of(bounds, 1.0) == expected
+    assert verdict(replace(evidence(1.0, 1.0), interval=bounds)) == expected
+
+
+def test_infinite_differences_decide() -> None:
+    one, infinite = Estimate.exact(1.0), Estimate.exact(math.inf)
+    assert verdict_of(infinite - one, 1.0) == Verdict.FAILS
+    assert verdict_of(one - infinite, math.inf) == Verdict.HOLDS
+    assert verdict_of(infinite - infinite, math.inf) == Verdict.UNDECIDED
+
+
+def test_samples_are_doubled_until_an_interval_decides() -> None:
+    asked: list[int] = []
+
+    def interval(n: int, value: float = -0.5) -> Estimate:
+        asked.append(n)
+        half = 4 / n**0.5
+        return Estimate(value, value - half, value + half, Kind.INTERVAL)
+
+    found = sequential(interval, 1.0, start=16, cap=4096)
+    assert asked == [16, 32, 64, 128, 256] and found.size == 256
+    assert verdict_of(found.interval, 1.0) == Verdict.HOLDS
+    asked.clear()
+    capped = sequential(interval, 1.0, start=16, cap=100)
+    assert asked == [16, 32, 64] and verdict_of(capped.interval, 1.0) == Verdict.UNDECIDED
+    asked.clear()
+    sequential(lambda n: interval(n) and Estimate.undecided(0.0), 1.0, start=16, cap=4096)
+    assert asked == [16]  # more draws would decide nothing
+    with pytest.raises(ValueError, match="cap"):
+        sequential(interval, 1.0, start=16, cap=8)
+
+
+def test_later_intervals_are_wider_and_all_levels_add_up() -> None:
+    from scipy.stats import t
+
+    plain = Estimate(1.0, 0.0, 3.0, Kind.INTERVAL)
+    assert widened(plain, 8, 0.95) == plain
+    wider = widened(plain, 8, 0.99)
+    factor = t.ppf(0.995, 7) / t.ppf(0.975, 7)
+    assert (wider.low, wider.high) == pytest.approx((1 - factor, 1 + 2 * factor))
+    exact = Estimate.exact(1.0, 0.1)
+    assert widened(exact, 8, 0.99) == exact
+    levels = [level for _, level in rounds(1, 2**20)]
+    assert sum(1 - level for level in levels) <= ALPHA and levels[0] == 1 - ALPHA / 2
 
 
 def test_infinite_distances_are_valid_json(
@@ -248,3 +348,15 @@ def test_spectra_have_the_eigenvalues_they_were_given() -> None:
         torch.linalg.eigvalsh(law.cov), torch.tensor([0.0, 1.0, 3.0], dtype=torch.float64)
     )
     assert isinstance(law, Gaussian) and not law.has_density
+
+
+def test_several_processes_find_what_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["best_rank", "umegaki", "atoms", "no_such_claim"]
+    monkeypatch.setattr("theory.side_by_side.FEW", 2)
+    known = load_claims()
+    alone = decide_all(known, names[:3], quick=True, jobs=1)
+    together = decide_all(known, names[:3], quick=True, jobs=2)
+    assert [record(a) for a in alone] == [record(b) for b in together]
+    assert [d.name for d in together] == names[:3]
+    with pytest.raises(KeyError, match="no_such_claim"):
+        decide_all(known, names, jobs=1)

@@ -100,7 +100,7 @@ def test_diagrams_are_drawn_small(
 def test_a_claim_draws_its_diagram(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "figure.svg"
     assert main(["show", "early_stopping", "--quick", "-o", str(path)]) == 0
-    assert path.exists() and "diagram: early_stopping" in capsys.readouterr().out
+    assert path.exists() and "show early_stopping -o early_stopping.svg" in capsys.readouterr().out
     for wrong in (["early_stopping"], ["show", "umegaki"], ["show", "early_stopping", "umegaki"]):
         with pytest.raises(SystemExit) as stopped:
             main([*wrong, "-o", str(path)])

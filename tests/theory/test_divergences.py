@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dcdbench.analytic import Gaussian, Law, NoDensity
+from dcdbench.analytic import Gaussian, Law, NoDensity, contaminated
 from tests.theory.laws import line, mixture, normal, ring, tensor
 from theory.divergences import Estimate, Kind, gaussian
 from theory.divergences.estimate import t_interval
@@ -120,8 +120,17 @@ def test_gaussian_sinkhorn_divergence_is_that_of_pot_on_a_grid() -> None:
 )
 def test_kl_of_rings(clean: Law, other: Law, truth: float, upper: float) -> None:
     assert kl_quadrature(clean, other).value == pytest.approx(truth, abs=1e-6)
-    assert kl_upper(clean, other).high == pytest.approx(upper, abs=6e-4)
+    bound = kl_upper(clean, other)
+    assert bound.value == bound.high == pytest.approx(upper, abs=6e-4) and bound.low == 0
     assert kl_upper(clean, other).covers(truth)
+
+
+def test_the_upper_bound_of_kl_has_all_its_digits() -> None:
+    p, q = line([1.0], [0.0], [1.0]), line([1.0], [1.0], [3.0])
+    exact = 0.5 * (1 / 3 - 1 + math.log(3) + 1 / 3)
+    assert kl_upper(p, q).value == pytest.approx(exact, rel=1e-14)
+    twice = line([0.5, 0.5], [1.0, 1.0], [3.0, 3.0])
+    assert kl_upper(p, twice).value == pytest.approx(exact, rel=1e-12)
 
 
 @few
@@ -152,6 +161,15 @@ def test_quadrature_is_the_closed_form_for_gaussians() -> None:
     assert fisher_quadrature(p, q).value == pytest.approx(gaussian.fisher_gaussian(p, q).value, rel=1e-10)
     with pytest.raises(ValueError, match="products"):
         kl_quadrature(normal(1, 1, 1), normal(1, 1, 2))
+
+
+def test_long_thin_laws_are_integrated_along_their_axes() -> None:
+    cov = tensor([[1.0, 0.9999], [0.9999, 1.0]])
+    p, q = Gaussian(torch.zeros(2), cov), Gaussian(tensor([0.01, 0.0]), 1.1 * cov)
+    assert kl_quadrature(p, q).value == pytest.approx(gaussian.kl(p, q).value, rel=1e-9)
+    assert fisher_quadrature(p, q).value == pytest.approx(gaussian.fisher_gaussian(p, q).value, rel=1e-9)
+    with pytest.raises(ValueError, match="too many scales"):
+        kl_quadrature(p, normal(1e8, 1e8))
 
 
 def test_paired_difference_of_kl() -> None:
@@ -214,6 +232,24 @@ def test_kl_and_fisher_are_one_objective_up_to_weights() -> None:
     assert integrated("reverse Fisher", p, q, lambda tau: tau).value / 2 == pytest.approx(kl, rel=1e-9)
     at_zero = kl_quadrature(p, q).value
     assert integrated("reverse Fisher", p, q, "dtau").value / 2 == pytest.approx(at_zero, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("p", "q", "exact"),
+    [
+        (normal(2.0), line([0.5, 0.5], [-1, 1], [1, 1]), 0.0057312445330341),  # by 30 digits
+        (normal(5.95), contaminated(normal(1.0), 0.05, normal(100.0)), None),
+    ],
+)
+def test_objectives_of_laws_with_equal_moments_are_finite(p: Law, q: Law, exact: float | None) -> None:
+    """Their KL falls like tau^-4, and is soon below rounding."""
+    by_kl = integrated("reverse KL", p, q, "dtau")
+    by_fisher = integrated("reverse Fisher", p, q, lambda tau: tau / 2)
+    assert by_kl.value == pytest.approx(exact or by_fisher.value, rel=1e-10)
+    assert by_fisher.value == pytest.approx(by_kl.value, rel=1e-10)
+    assert by_kl.high - by_kl.low < 1e-8 * by_kl.value
+    moved = integrated("reverse KL", p.affine(torch.eye(1), torch.ones(1)), q, "dtau")
+    assert moved.value == math.inf  # the control: means that differ
 
 
 @pytest.mark.parametrize("weight", WEIGHTS)

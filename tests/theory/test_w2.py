@@ -10,13 +10,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dcdbench.analytic import GaussianMixture, Law
+from dcdbench.analytic import Gaussian, GaussianMixture, Law
 from tests.theory.laws import line, mixture, normal, ring, rotation, tensor
 from theory.divergences import Kind, bounds, gaussian
 from theory.divergences.line import w2_line
 from theory.divergences.quantiles import Line, quantile
 from theory.divergences.quantised import cells, quantise, w2_quantised
-from theory.divergences.sliced import along, sliced_w2
+from theory.divergences.sliced import along, sliced_random, sliced_w2
+from theory.divergences.sliced_gaussian import sliced_gaussian
 from theory.divergences.transport import transport, transport_line
 
 ROUNDING = 1e-12
@@ -216,10 +217,41 @@ def test_sliced_w2_disagrees_with_w2() -> None:
     assert gaussian.w2(teacher, clean).value == pytest.approx(4.044, abs=6e-4)
     assert gaussian.w2(student, clean).value == pytest.approx(5.010, abs=6e-4)
     rng = torch.Generator().manual_seed(0)
-    for law, value in ((teacher, 3.079), (student, 0.418)):
-        found = sliced_w2(law, clean, rng, 4000)
-        width = found.high - found.low
-        assert abs(found.value - value / 20) < 2 * width and found.kind == Kind.INTERVAL
+    for law, value in ((teacher, 3.08023), (student, 0.41715)):
+        found = sliced_w2(law, clean, rng)
+        assert 20 * found.value == pytest.approx(value, abs=6e-6) and found.kind == Kind.EXACT
+        drawn = sliced_random(law, clean, rng, 4000)
+        assert abs(drawn.value - found.value) < 2 * (drawn.high - drawn.low) and drawn.kind == Kind.INTERVAL
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "exact"),
+    [
+        ((1.0,), (4.0,), 1.0),
+        ((1.0, 1.0, 1.0), (4.0, 4.0, 4.0), 1.0),
+        ((1.0, 0.0), (0.0, 1.0), 1 - 2 / math.pi),  # of (|cos| - |sin|)^2
+        ((1.0, 0.0, 0.0), (1.0, 1.0, 1.0), 1 / 3),  # of (1 - |c|)^2, c uniform
+        ((0.0, 0.0), (1.0, 1.0), 1.0),
+        ((1.0, 1.0), (1.0, 1 + 1e-9), 3 / 32 * 1e-18),
+        ((1e-16, 1e-16), (1.0, 1.0), (1 - 1e-8) ** 2),
+    ],
+)
+def test_sliced_w2_of_gaussians_by_hand(a: tuple[float, ...], b: tuple[float, ...], exact: float) -> None:
+    found = sliced_gaussian(normal(*a), normal(*b))
+    assert found.value == pytest.approx(exact, rel=2e-7 if exact < 1e-9 else 1e-11)
+    assert found.high - found.low < 1e-10 * found.value
+
+
+@few
+@given(seeds)
+def test_sliced_w2_of_gaussians_is_a_mean_over_angles(seed: int) -> None:
+    p, q = (Gaussian(m.means[0], m.covs[0]) for m in (mixture(seed, 2, 1), mixture(seed + 1, 2, 1)))
+    angle = math.pi * torch.arange(4096, dtype=torch.float64) / 4096
+    mean = along(p, q, torch.stack([angle.cos(), angle.sin()], 1)).mean().item()
+    assert sliced_gaussian(p, q).value == pytest.approx(mean, rel=1e-9)
+    assert sliced_gaussian(p, q).value != pytest.approx(gaussian.w2(p, q).value, rel=1e-2)
+    with pytest.raises(TypeError, match="Gaussians"):
+        sliced_gaussian(ring(1.0, 1.0), q)  # type: ignore[arg-type]
 
 
 def test_sliced_w2_in_the_plane() -> None:

@@ -31,8 +31,8 @@ def evidence(width: float, share: float) -> Evidence:
         Check("teacher", kl(clean, teacher), kl_adaptive(clean, teacher)),
         Check("student", kl(clean, student), kl_adaptive(clean, student)),
         (
-            Check("slope in place", in_place, 0.0, tolerance=SLOPE),
-            Check("slope in width", in_width, 0.0, tolerance=SLOPE),
+            Check("slope in place", in_place, 0.0, floor=SLOPE),
+            Check("slope in width", in_width, 0.0, floor=SLOPE),
             Check("W2^2", w2_squared(student, clean), w2_squared(teacher, clean), relation="<="),
             Check("KL(. || clean)", kl(student, clean), kl(teacher, clean), relation="<="),
         ),

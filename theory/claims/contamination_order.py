@@ -36,6 +36,14 @@ CLAIM = Identity(
     statement="Broad contamination: the lower the levels that are weighted, the less of it a student keeps.",
     source=OURS,
     evidence=lambda: ordered(EPSILON),
-    control=Control("half of the mass, where level 0 prefers the broad part", lambda: ordered(0.5)),
+    control=Control(
+        "half of the mass, where level 0 prefers the broad part",
+        lambda: ordered(0.5),
+        breaks=(
+            "reverse Fisher, tau = 0 below *",
+            "reverse KL, tau = 0 below *",
+            "SiD, EDM levels below *",
+        ),
+    ),
     setting="5 % of the mass, ten times as wide",
 )

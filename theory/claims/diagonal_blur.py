@@ -3,6 +3,8 @@ r"""A student that knows of a blur but not of the noise helps only where the noi
 For a gain $a \in (0, 1)$ along an axis of the data, the teacher that samples y has the variance
 $b^2 = a^2\lambda + \sigma^2$ and the student $b^2/a^2$. It is nearer if and only if
 $\sigma^2/\lambda < h(a) = a^2(1-a)(3+a)/(1+a)^2$, which is at most $(2^{2/3} - 1)^3$, at $a = 2^{2/3} - 1$.
+A student of lower rank keeps the directions of the largest $a_i^2 \lambda_i$. One that knows of the noise too
+has $\lambda$ wherever $a \ne 0$, and where $a = 0$ misses it at best.
 """
 
 from __future__ import annotations
@@ -14,9 +16,10 @@ from scipy.optimize import brentq
 
 from theory.claim import OURS, Check, Claim, Control, Evidence, Verdict
 from theory.distil import distil, w2_squared
-from theory.spectra import gaussian, w2_spectra
+from theory.spectra import axes, gaussian, w2_spectra
 
 CLEAN, GAIN = 1.0, 0.6
+SPECTRUM, GAINS = [1.0, 0.6, 0.2], [0.5, 0.9, 0.0]
 PEAK = 2 ** (2 / 3) - 1
 
 
@@ -43,6 +46,21 @@ def threshold(a: float) -> float:
     return float(brentq(lead, 1e-3, 0.5, xtol=1e-9)) / CLEAN
 
 
+def others(noise: float) -> tuple[Check, ...]:
+    """Which of two directions is kept, and an aware student with a third that is not seen."""
+    clean, A = gaussian(SPECTRUM), axes(3) @ torch.diag(torch.tensor(GAINS, dtype=torch.float64)) @ axes(3).T
+    teacher = clean.affine(A, sigma=sqrt(noise))
+    seen = torch.eye(3, dtype=torch.float64)[:, :2]  # a start with nothing where A shows nothing
+    kept = distil(teacher, 1, through=A, start=axes(3) @ seen @ torch.ones(2, 1, dtype=torch.float64))
+    aware = distil(teacher, 2, through=A, aware=noise, start=axes(3) @ seen)
+    along = axes(3).T @ kept.cov @ axes(3)
+    return (
+        Check("kept: the largest a^2 lambda", along[1, 1].item(), SPECTRUM[1] + noise / GAINS[1] ** 2),
+        Check("dropped: the largest lambda", along[0, 0].item(), 0.0),
+        Check("W2^2, aware of both", w2_squared(aware, clean), SPECTRUM[2]),
+    )
+
+
 def evidence(noise: float) -> Evidence:
     """Teacher T-Y against the student at this noise, and where the verdict turns."""
     teacher, student = distances(noise)
@@ -53,7 +71,11 @@ def evidence(noise: float) -> Evidence:
         (
             Check("threshold", threshold(GAIN), bound(GAIN)),
             Check("greatest threshold", threshold(PEAK), PEAK**3),
-            *(Check("no greater one", threshold(PEAK + s), PEAK**3, 0.0, "<=") for s in (-0.1, 0.1)),
+            *(
+                Check(f"no greater one at {s:+g}", threshold(PEAK + s), PEAK**3, 0.0, "<=")
+                for s in (-0.1, 0.1)
+            ),
+            *others(noise),
         ),
     )
 

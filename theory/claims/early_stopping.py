@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from theory.claim import OURS, Check, Claim, Control, Evidence, Verdict
-from theory.distil import reverse_kl
-from theory.spectra import w2_spectra
+from theory.distil import reverse_kl, w2_squared
+from theory.spectra import gaussian, w2_spectra
 
 CLEAN, NOISE, START = [1.5, 0.8, 0.3], 0.5, 6.25
 STEP, END = 0.01, 6.0
@@ -66,10 +66,10 @@ def evidence(finished: bool) -> Evidence:
     along = [w2_spectra(v, CLEAN) for v in path()]
     best = min(range(len(along)), key=lambda i: along[i])
     at = len(along) - 1 if finished else best
-    teacher = w2_spectra(TEACHER, CLEAN)
+    law, teacher = gaussian(CLEAN), w2_spectra(TEACHER, CLEAN)
     after = [b - a for a, b in zip(along[best:], along[best + 1 :], strict=False)]
     return Evidence(
-        Check("teacher", along[-1], teacher, 1e-4),
+        Check("teacher", w2_squared(law.noised(NOISE**0.5), law), teacher),
         Check("student", along[at], w2_spectra(closed(at * STEP), CLEAN), 1e-4),
         (
             Check("halfway", along[len(along) // 8], w2_spectra(closed(END / 8), CLEAN), 1e-4),

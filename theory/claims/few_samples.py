@@ -18,7 +18,7 @@ from theory.quadrature import normal, w2_squared
 
 S2, NOISE, D = 1.0, 1.0, 2
 DRAWS, MANY = 200_000, 4096
-ACCURACY = 5e-3  # of that many draws
+ACCURACY = 0.015  # of that many draws, at four standard errors
 
 
 def simulated(n: int) -> float:

@@ -54,6 +54,13 @@ CLAIM = Identity(
     "of order -1, -2, 1, 1 for reverse KL, reverse Fisher, forward KL, forward Fisher.",
     source=OURS,
     evidence=lambda: evidence(ORDERS),
-    control=Control("one order for all objectives", lambda: evidence(dict.fromkeys(ORDERS, 1))),
+    control=Control(
+        "one order for all objectives",
+        lambda: evidence(dict.fromkeys(ORDERS, 1)),
+        breaks=(
+            "reverse *, tau=0.1",
+            "reverse *, tau=1",
+        ),
+    ),
     setting="d=3, tau=0.1, 1, 1000",
 )

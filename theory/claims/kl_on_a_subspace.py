@@ -35,7 +35,7 @@ def evidence(rank: int) -> Evidence:
     return Evidence(
         Check("teacher", kl_gaussian(clean, teacher), inf),
         Check("student", kl_gaussian(white, inside) if on_it else inf, forwards if rank == R else inf),
-        (backwards,),
+        (backwards, Check("KL(teacher || clean)", kl_gaussian(teacher, clean), inf)),
     )
 
 

@@ -53,6 +53,6 @@ CLAIM = Identity(
     "|S - C|_F^2/(4 tau^2), and with unequal means |mu|^2/(2 tau).",
     source=OURS,
     evidence=lambda: evidence(1000.0),
-    control=Control("noise below the scale of the data", lambda: evidence(0.1)),
+    control=Control("noise below the scale of the data", lambda: evidence(0.1), breaks=("*",)),
     setting="tau=1000; Gaussians in the plane, two modes on the line",
 )

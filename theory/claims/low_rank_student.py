@@ -13,6 +13,7 @@ from theory.distil import OBJECTIVES, distil, w2_squared
 from theory.spectra import gaussian, w2_spectra
 
 D, R, NOISE = 6, 2, 0.5
+ROUNDING = 1e-7  # of a student by minimisation
 
 
 def evidence(rank: int) -> Evidence:
@@ -25,7 +26,7 @@ def evidence(rank: int) -> Evidence:
     best = w2_spectra(noisy_spectrum[:rank] + [0.0] * (D - rank), clean_spectrum)
     checks = [Check(f"student by {name}", value, best) for name, value in found.items()]
     noisy = Check("teacher", w2_squared(teacher, clean), w2_spectra(noisy_spectrum, clean_spectrum))
-    gain = Check("gain", noisy.computed - checks[0].computed, (D - rank) * NOISE)
+    gain = Check("gain", noisy.computed - checks[0].computed, (D - rank) * NOISE, floor=ROUNDING)
     return Evidence(noisy, checks[0], (*checks[1:], gain))
 
 

@@ -41,6 +41,14 @@ CLAIM = Identity(
     statement="One mask throughout, an independent entry: the sampler has an atom, and errs by a formula.",
     source=OURS,
     evidence=lambda: evidence(moments=False),
-    control=Control("the distance of its moments", lambda: evidence(moments=True)),
+    control=Control(
+        "the distance of its moments",
+        lambda: evidence(moments=True),
+        breaks=(
+            "q=0.25",
+            "q=0.5",
+            "q=0.75",
+        ),
+    ),
     setting="one entry, seen with probability 1/4, 1/2, 3/4",
 )

@@ -2,7 +2,9 @@ r"""An aware student that believes in almost twice the noise variance is worse t
 
 With $\hat\sigma^2$ in place of $\sigma^2$ the student has variances
 $v = \max(0, \lambda + \sigma^2 - \hat\sigma^2)$. It loses to the teacher where
-$\sqrt\lambda - \sqrt v > \sqrt{\lambda + \sigma^2} - \sqrt\lambda$.
+$\sqrt\lambda - \sqrt v > \sqrt{\lambda + \sigma^2} - \sqrt\lambda$: for one direction from
+$\hat\sigma^2 = \lambda + \sigma^2 - (2\sqrt\lambda - \sqrt{\lambda + \sigma^2})^2$ on, a little under
+$2\sigma^2$ where there is little noise.
 """
 
 from __future__ import annotations
@@ -11,8 +13,27 @@ from theory.claim import OURS, Check, Claim, Control, Evidence, Verdict
 from theory.distil import distil, w2_squared
 from theory.spectra import gaussian, w2_spectra
 
-NOISE = 0.5
+NOISE, NOISES = 0.5, (0.05, 0.5)
 SPECTRUM = [1.5, 1.0, 0.7]
+
+
+def threshold(noise: float) -> float:
+    """The belief, in units of the noise variance, from which on the student of one direction is worse."""
+    from scipy.optimize import brentq
+
+    clean = gaussian([1.0])
+    teacher = clean.noised(noise**0.5)
+    far = w2_squared(teacher, clean)
+
+    def lead(factor: float) -> float:
+        return w2_squared(distil(teacher, 1, aware=factor * noise), clean) - far
+
+    return float(brentq(lead, 1.3, 2.0, xtol=1e-8))
+
+
+def closed(noise: float) -> float:
+    """The same by the formula."""
+    return (1 + noise - (2 - (1 + noise) ** 0.5) ** 2) / noise
 
 
 def evidence(factor: float) -> Evidence:
@@ -25,6 +46,11 @@ def evidence(factor: float) -> Evidence:
     return Evidence(
         Check("teacher", w2_squared(teacher, clean), w2_spectra(noisy_spectrum, SPECTRUM)),
         Check("student", w2_squared(student, clean), w2_spectra(left, SPECTRUM)),
+        (
+            *(Check(f"threshold, sigma^2={noise:g}", threshold(noise), closed(noise)) for noise in NOISES),
+            Check("nearly twice", threshold(NOISES[0]), 2.0, 0.02),
+            Check("below twice", closed(NOISES[0]), 2.0, 0.0, "<="),
+        ),
     )
 
 

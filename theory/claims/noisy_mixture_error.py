@@ -1,7 +1,8 @@
 r"""The error of the sampler of y's law for a mixture is at most that of its components.
 
 For components of standard deviation s, $W_2^2(p_X, p_X * N_\sigma) \le (\sqrt{s^2+\sigma^2} - s)^2$ (on the
-line; MW2 of Delon and Desolneux, 2020, https://arxiv.org/abs/1907.05254), with equality for one component
+line; MW2 of Delon and Desolneux, 2020, https://arxiv.org/abs/1907.05254), d times that in d dimensions, with
+equality for one component
 or in the limit of separated ones, and at least the distance of the normal laws with the same moments.
 """
 
@@ -10,11 +11,14 @@ from __future__ import annotations
 from math import sqrt
 
 from theory.claim import OURS, Check, Control, Identity
+from theory.claims.sampled_w2 import law
+from theory.divergences.bounds import mw2, product_law
 from theory.quadrature import pair, w2_squared
 
 S2, NOISE = 1.0, 1.0
 COMPONENTS = (sqrt(S2 + NOISE) - sqrt(S2)) ** 2
 TOGETHER, APART, BETWEEN = 0.0, 12.0, (1.0, 2.0, 4.0)
+DIMENSIONS = (2, 4)
 
 
 def distance(m: float) -> float:
@@ -29,6 +33,11 @@ def bounded() -> tuple[Check, ...]:
         moments = (sqrt(m**2 + S2 + NOISE) - sqrt(m**2 + S2)) ** 2
         checks.append(Check(f"modes at {m}, above", distance(m), COMPONENTS, relation="<="))
         checks.append(Check(f"modes at {m}, below", distance(m), moments, relation=">="))
+    for d in DIMENSIONS:  # products: distances add up over coordinates
+        clean, noisy = (product_law([law(pair(BETWEEN[0], v))] * d) for v in (S2, S2 + NOISE))
+        plans = mw2(noisy, clean)
+        checks.append(Check(f"d={d}: plans between components", plans, d * COMPONENTS))
+        checks.append(Check(f"d={d}, above", d * distance(BETWEEN[0]), plans, 0.0, "<="))
     return tuple(checks)
 
 
@@ -39,6 +48,7 @@ CLAIM = Identity(
     control=Control(
         "equality for modes that overlap",
         lambda: tuple(Check(f"modes at {m}", distance(m), COMPONENTS) for m in BETWEEN),
+        breaks=("*",),
     ),
     setting="the line, two modes, s = sigma = 1",
 )

@@ -80,6 +80,10 @@ CLAIM = Identity(
     statement="Entries seen with probability p each: the information on a correlation falls like p^2.",
     source=OURS,
     evidence=lambda: evidence(independent=True),
-    control=Control("masks that show both entries or none", lambda: evidence(independent=False)),
+    control=Control(
+        "masks that show both entries or none",
+        lambda: evidence(independent=False),
+        breaks=("*: share of the information",),
+    ),
     setting="two entries, unit variances, correlation .6",
 )

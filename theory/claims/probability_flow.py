@@ -35,6 +35,6 @@ CLAIM = Identity(
     "over noise variances is what the probability flow samples.",
     source=OURS,
     evidence=lambda: evidence(np.ones_like),
-    control=Control("the weight exp(-tau)", lambda: evidence(decaying)),
+    control=Control("the weight exp(-tau)", lambda: evidence(decaying), breaks=("*",)),
     setting="one dimension, three teachers",
 )

@@ -13,6 +13,7 @@ from theory.distil import distil, w2_squared
 from theory.spectra import axes, gaussian, w2_spectra
 
 D, R, NOISE = 6, 2, 0.5
+ROUNDING = 1e-7  # of a student by minimisation
 
 
 def evidence(rank: int) -> Evidence:
@@ -26,7 +27,7 @@ def evidence(rank: int) -> Evidence:
     noise = float(torch.trace(outside.T @ student.cov @ outside))
     noisy = Check("teacher", w2_squared(teacher, clean), w2_spectra(noisy_spectrum, clean_spectrum))
     found = Check("student", w2_squared(student, clean), best)
-    gain = Check("gain", noisy.computed - found.computed, (D - rank) * NOISE)
+    gain = Check("gain", noisy.computed - found.computed, (D - rank) * NOISE, floor=ROUNDING)
     return Evidence(noisy, found, (gain, Check("variance of noise", noise, (rank - R) * NOISE)))
 
 

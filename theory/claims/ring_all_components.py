@@ -14,7 +14,7 @@ from theory.claims.ring import MODES, S, above, below, fitted
 from theory.plane import ring
 
 RADIUS, SIGMA = 2.0, 0.5
-CLOSE = 1e-5  # of a place or a variance by minimisation
+CLOSE = 5e-5  # of a place or a variance by minimisation
 
 
 def evidence(aware: bool) -> Evidence:
@@ -24,7 +24,7 @@ def evidence(aware: bool) -> Evidence:
     most = 2 * (sqrt(S**2 + SIGMA**2) - S) ** 2
     variance = S**2 if aware else S**2 + SIGMA**2
     places = float(((found.means[:, None] - clean.means) ** 2).sum(-1).min(0).max())
-    others = (Check("variance", found.variance, variance, CLOSE), Check("places", places, 0.0, CLOSE))
+    others = (Check("variance", found.variance, variance, CLOSE), Check("places", places, 0.0, floor=CLOSE))
     if aware:
         far = below("teacher, at least", teacher, clean)
         return Evidence(far, above("student, at most", found, clean, 0.0), others)

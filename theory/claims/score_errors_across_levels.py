@@ -53,7 +53,7 @@ def evidence(common: bool) -> Evidence:
     least = 1.0 if common else 1 / float((STEP / NU).sum())
     return Evidence(
         Check("teacher", spread(delta, np.ones(LEVELS)), flow, ACCURACY),
-        Check("student", spread(delta, best), least, ACCURACY * min(1.0, least)),
+        Check("student", spread(delta, best), least, ACCURACY),
     )
 
 

@@ -46,6 +46,6 @@ CLAIM = Identity(
     "which is v = 6c + 5 tau for alpha = 1.2.",
     source=OURS,
     evidence=lambda: evidence(0.0),
-    control=Control("alpha smaller by 0.2, so that 1.2 becomes 1", lambda: evidence(0.2)),
+    control=Control("alpha smaller by 0.2, so that 1.2 becomes 1", lambda: evidence(0.2), breaks=("*",)),
     setting="one dimension, c=1, tau=0.25, the distiller's own code",
 )

@@ -51,6 +51,15 @@ CLAIM = Identity(
     "the teacher's variance along it is larger than the column's.",
     source=OURS,
     evidence=lambda: evidence((0.5, 1.0, 1.2)),
-    control=Control("alpha = 0", lambda: evidence((0.0,))),
+    control=Control(
+        "alpha = 0",
+        lambda: evidence((0.0,)),
+        breaks=(
+            "sign, alpha=0, 2 in 1",
+            "sign, alpha=0, 3 in 1",
+            "sign, alpha=0, 1 in *",
+            "sign, alpha=0, 2 in 3",
+        ),
+    ),
     setting="d=3, tau=0.25, the distiller's own code",
 )

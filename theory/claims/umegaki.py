@@ -52,6 +52,13 @@ CLAIM = Identity(
     "tr[S log S - S log C - S + C]/2, and the loss of PCA at the student of rank k.",
     source=OURS,
     evidence=lambda: evidence(torch.ones_like),
-    control=Control("the weight exp(-tau)", lambda: evidence(lambda tau: torch.exp(-tau))),
+    control=Control(
+        "the weight exp(-tau)",
+        lambda: evidence(lambda tau: torch.exp(-tau)),
+        breaks=(
+            "other axes",
+            "rank 2",
+        ),
+    ),
     setting="d=4, S and C with different axes",
 )

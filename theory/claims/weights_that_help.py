@@ -1,10 +1,14 @@
 r"""Weights help where they avoid the noise levels at which the teacher's scores are wrong.
 
 The teacher's variance is wrong below $\tau = 1/2$ and right above. Its sampler, and the student under equal
-weights, mix both; a student that is compared above 1/2 alone is exact.
+weights, mix both; a student that is compared above 1/2 alone is exact. Weights that count low levels more are
+worse: under dt, which is $d\tau / 2\sqrt\tau$, $v = (\pi / I)^2$ for
+$I = \int \tau^{-1/2} / (c(\tau) + \tau) d\tau$.
 """
 
 from __future__ import annotations
+
+from math import atan, pi
 
 import numpy as np
 
@@ -30,11 +34,32 @@ def sampled() -> float:
     return (CLEAN + BREAK) * WRONG / (WRONG + BREAK)
 
 
+def under_dt() -> tuple[float, float]:
+    """The student's variance under dt: by the root of its gradient over t, and by the formula."""
+    from scipy.integrate import quad
+    from scipy.optimize import brentq
+
+    def pull(v: float) -> float:
+        def gap(t: float) -> float:
+            return float(1 / (variance(np.array(t * t)) + t * t) - 1 / (v + t * t))
+
+        edge = BREAK**0.5
+        return float(quad(gap, 0, edge, epsabs=1e-13)[0] + quad(gap, edge, np.inf, epsabs=1e-13)[0])
+
+    root = float(brentq(pull, 0.1, 2.0, xtol=1e-12))
+    below, above_it = (2 / c**0.5 * atan((BREAK / c) ** 0.5) for c in (WRONG, CLEAN))
+    return root, (pi / (below + pi / CLEAN**0.5 - above_it)) ** 2
+
+
 def evidence(weight: Weight, ideal: float) -> Evidence:
     """The probability flow against the student under a weight."""
     return Evidence(
         Check("teacher", w2_spectra([flow(variance)], [CLEAN]), w2_spectra([sampled()], [CLEAN])),
         Check("student", w2_spectra([student(variance, weight)], [CLEAN]), w2_spectra([ideal], [CLEAN])),
+        (
+            Check("variance under dt", *under_dt()),
+            Check("under dt: narrower than the flow's", under_dt()[0], sampled(), 0.0, "<="),
+        ),
     )
 
 

@@ -22,14 +22,15 @@ TITLES = {ZERO: r"RKL, $\tau=0$", ALL: r"RKL, $d\tau$"}
 
 
 def students(name: str, aware: float, m: float, sigma: float) -> tuple[Mixture, Mixture]:
-    """The student by minimisation; and under $d\tau$ again, by a root."""
+    """The student by minimisation, and with the variance of a root of the derivative."""
     c, teacher = 1 + sigma**2, pair(m, 1 + sigma**2)
     added = aware * sigma**2
     if name == ZERO:
         starts = ((0.0, c + m**2), (0.95 * m, 1.1 * c))
         found = [single_student(teacher, *start, aware=added) for start in starts]
         best = min(found, key=lambda branch: branch[1])[0]
-        return best, best
+        mean, v = best.moments
+        return best, normal(mean, OBJECTIVES[name].stationary(mean, v + added, teacher) - added)
     v = student_variance(name, teacher, 0.05 + (1 - aware) * sigma**2, 2 * (c + m**2), aware=added)
     root = OBJECTIVES[name].stationary(0.0, v + added, teacher) - added
     return normal(0.0, v), normal(0.0, root)

@@ -82,7 +82,7 @@ DIAGRAM = Diagram(
         for name, title in NAMES.items()
     ),
     columns=len(NAMES),
-    cells=16,
+    cells=12,
     quick=3,
     claims=("contamination_w2", "contamination_kl", "contamination_at_zero", "contamination_order"),
 )

@@ -1,8 +1,9 @@
 """A value with bounds, and the kind of its bounds.
 
 `EXACT`: a closed form or a quadrature, with its numerical error. `BRACKET`: certain bounds. `INTERVAL`:
-bounds that cover the true value with a stated probability, the bias included. Where no bounds are known to
-cover, there are none: low and high are infinite, and the estimate is not `decided`.
+bounds that cover the true value with a stated probability, the bias included. `SPREAD`: those of the mean of
+an estimator, which may be biased. Where no bounds are known to cover, low and high are infinite or the kind
+says so, and the estimate is not `decided`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ class Kind(StrEnum):
     EXACT = "exact"
     BRACKET = "bracket"
     INTERVAL = "interval"
+    SPREAD = "spread"
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,11 @@ class Estimate:
         return cls((low + high) / 2, low, high, Kind.BRACKET)
 
     @classmethod
+    def upper(cls, bound: float) -> Estimate:
+        """A bound from above of what is at least 0; the value is the bound."""
+        return cls(bound, 0.0, bound, Kind.BRACKET)
+
+    @classmethod
     def undecided(cls, value: float) -> Estimate:
         """A value of which nothing is known."""
         return cls(value, -math.inf, math.inf, Kind.INTERVAL)
@@ -54,7 +61,7 @@ class Estimate:
     @property
     def decided(self) -> bool:
         """Whether there is a bound at all."""
-        return self.low > -math.inf or self.high < math.inf
+        return self.kind != Kind.SPREAD and (self.low > -math.inf or self.high < math.inf)
 
     def covers(self, truth: float, slack: float = 0.0) -> bool:
         """Whether `truth` lies within the bounds, which everything does if there are none."""

@@ -12,13 +12,14 @@ from __future__ import annotations
 __all__ = ["debiased", "plain", "plug_in", "w2_difference", "w2_interval"]
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from dcdbench.analytic import Gaussian, Law, frechet
 from dcdbench.linalg import distances
-from theory.divergences.estimate import Estimate, t_interval
+from theory.divergences.estimate import Estimate, Kind, t_interval
 from theory.divergences.samples import latents, spread
 from theory.divergences.transport import transport
 
@@ -62,7 +63,9 @@ def _blocks(
     whole = [distance(z) for z in drawn]
     if dim > MOST_DIM:
         return Estimate.undecided(sum(whole) / blocks)
-    half = [distance(tuple(part[:, : part.shape[1] // 2] for part in z)) for z in drawn] if margin else whole
+    if not margin:
+        return replace(t_interval(whole), kind=Kind.SPREAD)
+    half = [distance(tuple(part[:, : part.shape[1] // 2] for part in z)) for z in drawn]
     r = 2 ** (-2 / max(dim, 2))
     return t_interval(whole, abs(sum(whole) - sum(half)) / blocks * r / (1 - r))
 
@@ -78,7 +81,7 @@ def w2_interval(
         rng: Randomness.
         size: Points for each component; a power of 2, as Sobol points should be.
         blocks: Independent repetitions.
-        margin: Whether the interval is widened by the bias that is left; without, it does not cover.
+        margin: Whether the interval is widened by the bias that is left; without, it is of kind `SPREAD`.
     """
     modes = max(len(law.components[0]) for law in (p, q))
 
@@ -111,7 +114,7 @@ def w2_difference(
         rng: Randomness.
         size: Points for each component; a power of 2.
         blocks: Independent repetitions.
-        margin: Whether the interval is widened by the bias that is left.
+        margin: Whether the interval is widened by the bias that is left; without, it is of kind `SPREAD`.
     """
     modes = max(len(law.components[0]) for law in (student, teacher, clean))
 

@@ -1,14 +1,14 @@
 r"""Sliced W2: $SW_2^2(p, q) = E_\theta W_2^2(\theta^T p, \theta^T q)$, $\theta$ uniform on the sphere.
 
 For Gaussians $\frac{1}{|S|} \int (\sqrt{\theta^T A \theta} - \sqrt{\theta^T B \theta})^2
-+ (\theta^T \Delta\mu)^2$; projections of mixtures are mixtures on the line, where W2 is exact too. In the
-plane the trapezoid rule over angles; beyond, random directions with an interval. It is a metric of its own,
-and its verdicts are not those of W2.
++ (\theta^T \Delta\mu)^2$, by `sliced_gaussian` without directions; projections of mixtures are mixtures
+on the line, where W2 is exact too. In the plane the trapezoid rule over angles; beyond, random directions
+with an interval. It is a metric of its own, and its verdicts are not those of W2.
 """
 
 from __future__ import annotations
 
-__all__ = ["along", "sliced_interval", "sliced_w2"]
+__all__ = ["along", "sliced_interval", "sliced_random", "sliced_w2"]
 
 import math
 
@@ -20,6 +20,7 @@ from dcdbench.metrics.sliced_w2 import directions
 from theory.divergences.estimate import Estimate, t_interval
 from theory.divergences.line import w2_line
 from theory.divergences.samples import latents, spread
+from theory.divergences.sliced_gaussian import sliced_gaussian
 from theory.divergences.transport import transport_line
 
 
@@ -38,17 +39,25 @@ def sliced_w2(p: Law, q: Law, rng: torch.Generator, count: int = 512) -> Estimat
     Args:
         p: A law on R^d.
         q: Another one.
-        rng: Randomness of the directions; unused in one and two dimensions, where the value is exact.
+        rng: Randomness of the directions; unused for Gaussians and in at most two dimensions, where the value
+            is exact.
         count: Of directions.
     """
+    if isinstance(p, Gaussian) and isinstance(q, Gaussian):
+        return sliced_gaussian(p, q)
     if p.dim == 1:
         return Estimate.exact(along(p, q, torch.ones(1, 1, dtype=torch.float64)).item())
     if p.dim > 2:
-        return t_interval(along(p, q, directions(count, p.dim, rng)).tolist())
+        return sliced_random(p, q, rng, count)
     angle = math.pi * torch.arange(count, dtype=torch.float64) / count
     values = along(p, q, torch.stack([angle.cos(), angle.sin()], 1))
     value = values.mean().item()
     return Estimate.exact(value, abs(value - values[::2].mean().item()))
+
+
+def sliced_random(p: Law, q: Law, rng: torch.Generator, count: int = 512) -> Estimate:
+    """Sliced W2 (squared) by `count` random directions, with Student's interval."""
+    return t_interval(along(p, q, directions(count, p.dim, rng)).tolist())
 
 
 def sliced_interval(
