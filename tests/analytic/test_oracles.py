@@ -126,7 +126,9 @@ def test_reasons(method: Exact | OracleDCD) -> None:
     others = (Corruption(Coordinates(1)), Corruption(Identity(), 0.2, Coloured()))
     for corruption in others:
         reason = method.supports(corruption, (4,))
-        assert reason is not None and reason.startswith("knows the exact denoiser only of the identity")
+        assert reason is not None and reason.startswith(
+            "knows exact denoisers of the identity with white noise"
+        )
     plain = replace(method, objective=Standard())
     assert plain.supports(MASKED, (4,)) is not None and plain.supports(NOISY, (4,)) is None
     known: Any = SOURCE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import tiny
 import torch
+from breaking import Breaking
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -443,23 +445,31 @@ def test_sid_beyond_alpha_one_diverges_from_a_wide_start_and_the_exact_gradient_
 
 def test_the_address_of_a_divergence_replays_it() -> None:
     """From the state before it, or from any earlier one: the same step ends for the same reason."""
-    _, states, _, end = diverge(1.2, 200)
-    assert end is not None
-    phase, problem = tiny.distil(tiny.Wide, alpha=1.2, update_clip=math.inf), tiny.problem()
+    distiller = Breaking(p_mean=-1.4, p_std=0.4, address="7/test/step/12/generator")
+    phase, problem = replace(tiny.distil(), distiller=distiller), tiny.problem()
+
+    def run(state: State, steps: int) -> Iterator[dict[str, Tensor]]:
+        for _ in range(steps):
+            yield clone(state)
+            next(train(phase, problem, state, STREAM / "step"))
+
+    state, states = phase.init(problem, tiny.exact_teacher(), STREAM), []
+    with pytest.raises(Diverged) as end:
+        states.extend(run(state, 20))
+    assert end.value.address == distiller.address and end.value.reason == "the generator's loss is inf"
     for back in (1, 10):
         state = phase.init(problem, tiny.exact_teacher(), STREAM)
         state.load(states[-back])
         with pytest.raises(Diverged) as seen:
-            for _ in range(back):
-                next(train(phase, problem, state, STREAM / "step"))
-        assert (seen.value.address, seen.value.reason) == (end.address, end.reason)
+            list(run(state, back))
+        assert (seen.value.address, seen.value.reason) == (end.value.address, end.value.reason)
     state.load(states[-10])
     for p in state.trained["critic"].parameters():
         p.requires_grad_(True)
-    next(train(phase, problem, state, STREAM / "step"))  # control: an earlier step alone does not
+    list(run(state, 9))  # control: the steps before it do not
 
 
-class Breaking:
+class Bad:
     """An objective whose loss is not finite from some call on."""
 
     def __init__(self, good: int, bad: float) -> None:
@@ -479,7 +489,7 @@ class Breaking:
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 1e9])
 def test_one_bad_image_ends_the_training(bad: float) -> None:
     """It is neither masked nor skipped, and the weights are those before the step."""
-    phase, problem = tiny.teach(Breaking(2, bad)), tiny.problem()  # type: ignore[arg-type]
+    phase, problem = tiny.teach(Bad(2, bad)), tiny.problem()  # type: ignore[arg-type]
     state = phase.init(problem, None, STREAM)
     stats = list(islice(train(phase, problem, state, STREAM / "step"), 2))
     before = clone(state)

@@ -6,6 +6,9 @@ import copy as copying
 import functools
 import json
 import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +21,15 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from dcdbench.cli import cli
-from dcdbench.harness import account, census, lookup, replay, revive
+from dcdbench.distillers import registry as distillers
+from dcdbench.harness import account, census, lookup, plugins, replay, revive
 from dcdbench.harness.account import sparkline
 from dcdbench.harness.curves import panels
 from dcdbench.harness.identity import describe
 from dcdbench.harness.records import Failure
 from dcdbench.harness.store import Store
 
+BREAKING = Path(__file__).with_name("breaking.py")
 SUITE = """\
 seeds: [0]
 network: {mlp: {width: 8, depth: 1}}
@@ -36,14 +41,24 @@ methods:
   observed: observed
   teacher: {teacher: {steps: 4}}
   dcd: dcd
-  wild: {dcd: {lr: 10.0, critic_lr: 0.3, beta2: 0.999, update_clip: .inf, distiller: {sid: {alpha: 1.5}}}}
+  wild: {dcd: {distiller: {breaking: {address: 0/student/step/60/generator}}}}
 metrics: [sliced_w2, measurement]
 """
 
 
+@contextmanager
+def known() -> Iterator[pytest.MonkeyPatch]:
+    """The distiller `breaking` is among the components, for as long as the context is entered."""
+    with pytest.MonkeyPatch.context() as patch:
+        len(distillers)  # the family's own members are imported
+        (module,) = plugins.load([BREAKING])
+        patch.setitem(distillers._members, "breaking", sys.modules[module].Breaking)
+        yield patch
+
+
 def call(folder: Path, *arguments: object) -> Result:
     """A verb, called in a folder."""
-    with pytest.MonkeyPatch.context() as patch:
+    with known() as patch:
         patch.chdir(folder)
         patch.setenv("NO_COLOR", "1")
         return CliRunner().invoke(cli, [str(argument) for argument in arguments])
@@ -54,7 +69,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the suite was run."""
     folder = tmp_path_factory.mktemp("verbs")
     (folder / "tiny.yaml").write_text(SUITE)
-    result = call(folder, "run", "tiny.yaml", "-j", "1", "-q")
+    result = call(folder, "run", "tiny.yaml", "-j", "1", "-q", "--plugins", BREAKING)
     assert result.exit_code == 0, result.output
     return folder
 
@@ -340,7 +355,8 @@ def test_gallery_gives_all_methods_the_same_latents(finished: Path, store: Store
     from dcdbench.harness.suite import select
     from dcdbench.harness.suitefile import load_suite
 
-    suite = load_suite(finished / "tiny.yaml")
+    with known():
+        suite = load_suite(finished / "tiny.yaml")
     both = rows(make_plan(suite), store, 0)[1].panels
     alone = rows(make_plan(select(suite, ["dcd"], ["digits"], [])), store, 0)[0].panels
     assert [panel.name for panel in both] == ["clean", "measured", "teacher", "dcd", "wild"]
@@ -358,6 +374,7 @@ def test_gallery_of_nothing(invoke: Any, tmp_path: Path) -> None:
 
 def test_replay_sees_the_same_step_diverge(invoke: Any, store: Store) -> None:
     result = store.get(key(store, "ring/wild/0/student")).result
+    assert (result["step"], result["reason"]) == (60, "the generator's loss is inf")
     found = invoke("replay", "ring/wild/0", "--last", 3)
     assert found.exit_code == 0, found.output
     assert f"REPRODUCED: {result['reason']}, at {result['address']}" in found.stdout
@@ -366,12 +383,12 @@ def test_replay_sees_the_same_step_diverge(invoke: Any, store: Store) -> None:
     assert invoke("replay", "ring/dcd/0").exit_code == 2, "it has not diverged"
 
 
-def test_control_a_gentle_learning_rate_does_not_diverge(
+def test_control_without_the_infinite_loss_the_replay_diverges_nowhere(
     copy: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = copy.get(key(copy, "ring/wild/0/student"))
     identity = copying.deepcopy(record.identity)
-    identity["params"]["phase"] |= {"lr": 1e-5, "critic_lr": 1e-5}
+    identity["params"]["phase"]["distiller"]["address"] = ""
     honest, changed = copy.get, replace(record, identity=identity)
     monkeypatch.setattr(copy, "get", lambda k: changed if k == record.key else honest(k))
     found = replay.replay(copy, record.key, 3, lambda text: None)

@@ -1,12 +1,9 @@
-"""A small world for tests of training: problems, a student that starts too wide, and stages without a store.
-
-Also loaded as a plug-in, so that stages with its classes run in child processes.
-"""
+"""A small world for tests of training: problems, a student that starts too wide, stages without a store."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +12,6 @@ import torch
 from dcdbench.analytic import Gaussian
 from dcdbench.distillers.sid import SiD
 from dcdbench.harness.context import Context, Outcome, Parent
-from dcdbench.methods.dcd import DCD
 from dcdbench.networks.edm import Preconditioned
 from dcdbench.networks.mlp import MLP
 from dcdbench.objectives.ambient_tweedie import AmbientTweedie
@@ -23,7 +19,7 @@ from dcdbench.operators.identity import Identity
 from dcdbench.phases.distil import Distil
 from dcdbench.phases.teach import Teach
 from dcdbench.problem import Corruption, Problem
-from dcdbench.protocols import Denoiser, Objective, Setting
+from dcdbench.protocols import Denoiser, Objective
 from dcdbench.streams import Stream
 from dcdbench.training import State
 
@@ -83,15 +79,6 @@ class Wide(Distil):
             widen(net, 8.0)  # type: ignore[arg-type]
         widen(state.trained["critic"], 0.5)  # type: ignore[arg-type]
         return state
-
-
-@dataclass(frozen=True)
-class WideDCD(DCD):
-    """The method `dcd` whose student starts too wide."""
-
-    def phases(self, setting: Setting) -> tuple[Teach | Distil, ...]:
-        teacher, student = super().phases(setting)
-        return teacher, Wide(**{f.name: getattr(student, f.name) for f in fields(student)})
 
 
 # Stages without a store
