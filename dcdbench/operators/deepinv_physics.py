@@ -143,9 +143,10 @@ class DeepInv:
         return replace(draws, scale=self._scale(draws, signal)) if self.linear and n else draws
 
     def _scale(self, draws: PhysicsDraw, signal: Tensor) -> Tensor:
-        n = len(signal)
-        each = n if self.random else 1  # one operator for all has one scale
-        return excess(draws[:each], signal[:each]).expand(n).clone()
+        if self.random:
+            return excess(draws, signal)
+        common = _common_scale(self.physics, frozen(self.options), self.seed, tuple(signal.shape[2:]))
+        return torch.full((len(signal),), common, device=signal.device)
 
     def _params(self, shape: tuple[int, ...], n: int, rng: torch.Generator) -> dict[str, Tensor]:
         if self.generator is None:
@@ -195,6 +196,13 @@ def _measured(
         shapes = f"measures {tuple(x.shape)} as {tuple(y.shape)}, and gives back {tuple(there.shape)}"
         raise ValueError(f"deepinv's {physics} does not take signals of shape {shape}: it {shapes}")
     return tuple(y.shape[1:])
+
+
+@functools.lru_cache(maxsize=64)
+def _common_scale(physics: str, options: Options, seed: int, shape: tuple[int, ...]) -> float:
+    """The scale of the one operator that all samples share; its power iteration is run once per process."""
+    law, signal = DeepInv(physics, dict(options), seed=seed), torch.empty(1, 0, *shape)
+    return float(excess(PhysicsDraw(law._source(shape), signal=signal), signal))
 
 
 class _Given:
