@@ -12,9 +12,11 @@ import pytest
 from hypothesis import settings
 
 # A deadline measures the machine, not the code. Continuous integration tries the same examples
-# each time, so that a failure there is a change's and can be repeated; elsewhere new ones are tried.
+# each time, so that a failure there is a change's and can be repeated; elsewhere new ones are tried,
+# and with `--hypothesis-profile=nightly` many of them.
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
+settings.register_profile("nightly", deadline=None, max_examples=1000)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 

@@ -83,7 +83,8 @@ def test_a_block_is_one_square_that_the_image_may_cut(h: int, w: int, size: int,
     places = torch.stack(list(covered((h, w), (min(size, h), min(size, w)))))
     assert (torch.cdist(hidden, places, p=1).amin(1) == 0).all()
     interval = 1 - masks(Blocks(size=size), (w,), n=4, seed=seed)
-    assert (torch.cdist(interval, torch.stack(list(covered((1, w), (1, min(size, w)))))).amin(1) == 0).all()
+    intervals = torch.stack(list(covered((1, w), (1, min(size, w)))))
+    assert (torch.cdist(interval, intervals, p=1).amin(1) == 0).all()
 
 
 def surely_hidden(seen: Tensor, shape: tuple[int, int], block: tuple[int, int]) -> Tensor:

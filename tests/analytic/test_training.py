@@ -433,6 +433,7 @@ def diverge(alpha: float, count: int) -> tuple[State, list[dict[str, Tensor]], l
     return state, states, widths, None
 
 
+@pytest.mark.bits
 def test_sid_beyond_alpha_one_diverges_from_a_wide_start_and_the_exact_gradient_does_not() -> None:
     _, states, widths, end = diverge(1.2, 200)
     assert end is not None and widths[0] > 5 and widths[-1] > widths[0]
@@ -443,6 +444,7 @@ def test_sid_beyond_alpha_one_diverges_from_a_wide_start_and_the_exact_gradient_
     assert none is None and calm[0] > 5 and abs(calm[-1] - 1) < 0.4
 
 
+@pytest.mark.bits
 def test_the_address_of_a_divergence_replays_it() -> None:
     """From the state before it, or from any earlier one: the same step ends for the same reason."""
     distiller = Breaking(p_mean=-1.4, p_std=0.4, address="7/test/step/12/generator")

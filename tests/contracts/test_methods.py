@@ -74,7 +74,7 @@ CASES = list(cases())
 IDS = [f"{name}-{len(shape)}d-{type(c.operator).__name__}-{c.sigma_y:g}" for name, shape, c in CASES]
 
 
-def run(case: Case, steps: int, seed: int = 0, n: int = 20) -> tuple[Any, Samples]:
+def run(case: Case, steps: int = 1, seed: int = 0, n: int = 20) -> tuple[Any, Samples]:
     """All phases for some steps each, then samples: what the harness does, without its stages."""
     name, shape, corruption = case
     method, given = registry[name](), setting(case)
@@ -128,13 +128,13 @@ def test_phases_keep_their_protocol_and_budget(case: Case) -> None:
 def test_runs_repeats_and_learns(case: Case) -> None:
     """Samples of the right form; the same address gives the same ones, other addresses and steps others."""
     with global_generator_at_rest():
-        net, drawn = run(case, steps=1)
+        net, drawn = run(case)
     assert drawn.x.shape == (20, *case[1]) and drawn.x.dtype == torch.float32
     assert bool(torch.isfinite(drawn.x).all()) and not drawn.x.requires_grad
     modelled = net is not None or registry[case[0]].needs_clean
     assert isinstance(drawn.nfe, int) and (drawn.nfe > 0) is modelled
     torch.manual_seed(99)
-    again, other = run(case, steps=1)[1], run(case, steps=1, seed=1)[1]
+    again, other = run(case)[1], run(case, seed=1)[1]
     assert torch.equal(drawn.x, again.x) and not torch.equal(drawn.x, other.x)
     longer = run(case, steps=4)[1]
     assert bool(torch.isfinite(longer.x).all())

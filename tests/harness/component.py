@@ -90,3 +90,13 @@ def signals(n: int, shape: tuple[int, ...], seed: int = 0, dtype: torch.dtype = 
     z = torch.randn(n, math.prod(shape), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     mix = torch.randn(math.prod(shape), math.prod(shape), generator=torch.Generator().manual_seed(9))
     return (0.5 + z @ mix.double() / math.sqrt(math.prod(shape))).reshape(n, *shape).to(dtype)
+
+
+def nearest(x: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+    """The distance of each of `x`, `(n, d)`, to the nearest of `points`, `(m, d)`, and which one that is.
+
+    From differences: `torch.cdist` takes matrix products for many points, and then loses every distance below
+    about `sqrt(eps)` times the size of the points, by how much depends on the processor.
+    """
+    found = torch.cdist(x, points, compute_mode="donot_use_mm_for_euclid_dist").min(1)
+    return found.values, found.indices

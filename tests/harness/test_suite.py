@@ -290,12 +290,8 @@ def test_quick_is_small_and_leaves_the_suite_alone(tmp_path: Path) -> None:
     smoke = quick(suite)
     assert (smoke.name, smoke.seeds) == ("demo-quick", (0,))
     ring = smoke.tasks["ring"]
-    assert (ring.train, ring.heldout, ring.budget.teacher_kimg, ring.budget.student_kimg) == (
-        1000,
-        128,
-        10,
-        2,
-    )
+    budget = ring.budget
+    assert (ring.train, ring.heldout, budget.teacher_kimg, budget.student_kimg) == (256, 128, 10, 2)
     assert smoke.tasks["points"].budget.student_kimg == 0.256, "at least one step"
     assert smoke.tasks["points"].train is None
     assert suite.tasks["ring"].train == 50000

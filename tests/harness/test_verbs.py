@@ -221,6 +221,7 @@ def test_sparklines() -> None:
 # status
 
 
+@pytest.mark.bits
 def test_status(invoke: Any) -> None:
     result = invoke("status")
     assert result.exit_code == 0
@@ -235,6 +236,7 @@ def test_status_of_an_empty_store(invoke: Any, tmp_path: Path) -> None:
     assert invoke("status", "--watch").exit_code == 2, "no terminal"
 
 
+@pytest.mark.bits
 def test_status_tells_what_can_resume_what_runs_and_what_failed(copy: Store, invoke: Any) -> None:
     student, scores = key(copy, "ring/dcd/0/student"), key(copy, "digits/dcd/0/scores")
     for gone in (student, scores):
@@ -308,6 +310,7 @@ def test_sample_is_what_the_stage_had(store: Store) -> None:
         assert not torch.equal(other.x, stored), "control: another address"
 
 
+@pytest.mark.bits
 def test_sample_by_any_stage_that_can(invoke: Any, store: Store, tmp_path: Path) -> None:
     student = key(store, "ring/dcd/0/student")
     for text in (student, student[:13], "ring/teacher/0", "ring/dcd/0/samples"):
@@ -372,6 +375,7 @@ def test_gallery_of_nothing(invoke: Any, tmp_path: Path) -> None:
 # replay
 
 
+@pytest.mark.bits
 def test_replay_sees_the_same_step_diverge(invoke: Any, store: Store) -> None:
     result = store.get(key(store, "ring/wild/0/student")).result
     assert (result["step"], result["reason"]) == (60, "the generator's loss is inf")
@@ -383,6 +387,7 @@ def test_replay_sees_the_same_step_diverge(invoke: Any, store: Store) -> None:
     assert invoke("replay", "ring/dcd/0").exit_code == 2, "it has not diverged"
 
 
+@pytest.mark.bits
 def test_control_without_the_infinite_loss_the_replay_diverges_nowhere(
     copy: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
