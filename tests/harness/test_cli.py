@@ -54,24 +54,14 @@ def python(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys; from dcdbench.cli import cli; cli(['--help'], standalone_mode=False);"
-        "print(sorted({m.partition('.')[0] for m in sys.modules}), file=sys.stderr)"
+        "print(len(sys.modules), sorted({m.partition('.')[0] for m in sys.modules}), file=sys.stderr)"
     )
     result = python("-c", code)
     assert "Verbs" in result.stdout
+    assert int(result.stderr.split()[0]) < 300, "modules; torch alone has more than 1000"
     for name in ("torch", "pydantic", "numpy", "scipy", "yaml", "rich", "matplotlib"):
         assert f"'{name}'" not in result.stderr
     assert "'click'" in result.stderr, "the list of modules was read"
-
-
-def test_help_answers_at_once() -> None:
-    def seconds() -> float:
-        """Of the processor, so that what else runs on the machine does not count."""
-        before = os.times()
-        assert python("-m", "dcdbench", "--help").returncode == 0
-        after = os.times()
-        return sum(after[2:4]) - sum(before[2:4])  # of children: user and system
-
-    assert min(seconds() for _ in range(5)) < 0.2
 
 
 @pytest.mark.parametrize("verb", WRITTEN)

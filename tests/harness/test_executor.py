@@ -22,6 +22,7 @@ from dcdbench.harness.store import Store, StoreError
 
 TARGETS = drive.TARGETS
 OPTIONS = Options(plugins=(TARGETS,))
+PATIENCE = 120.0  # seconds until a process counts as stuck, on a machine that does other work too
 
 
 @pytest.fixture(autouse=True)
@@ -261,7 +262,7 @@ def members(group: int) -> list[int]:
     return found
 
 
-def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+def until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
     """Waits for a condition."""
     end = time.monotonic() + seconds
     while not condition():
@@ -302,7 +303,7 @@ def test_killed_trees_resume_to_the_same_bits_and_repeat_nothing(
         for key in store.keys():
             where = address(key, stages)
             finished_begun.append((where, begun(diary)[where]))
-    assert launch("tree", store, diary).wait(30) == 0
+    assert launch("tree", store, diary).wait(PATIENCE) == 0
     assert len(records(store)) == 6
     for where, count in finished_begun:
         assert begun(diary)[where] == count, where
@@ -312,7 +313,7 @@ def test_killed_trees_resume_to_the_same_bits_and_repeat_nothing(
     )
     killed = records(store)
     os.rename(store.root, store.root.with_name("killed"))
-    assert launch("tree", store, diary, 2).wait(30) == 0
+    assert launch("tree", store, diary, 2).wait(PATIENCE) == 0
     assert records(store) == killed
 
 
@@ -324,7 +325,7 @@ def test_children_leave_when_the_coordinator_is_gone(
     assert "started" in process.stdout.readline()
     assert len(members(process.pid)) > 1
     process.kill()
-    until(lambda: not members(process.pid), 10)
+    until(lambda: not members(process.pid))
 
 
 def test_two_runs_at_once_make_each_stage_once(
@@ -332,10 +333,10 @@ def test_two_runs_at_once_make_each_stage_once(
 ) -> None:
     diary = tmp_path / "diary"
     both = [launch("tree", store, diary, 2) for _ in range(2)]
-    assert [process.wait(60) for process in both] == [0, 0]
+    assert [process.wait(PATIENCE) for process in both] == [0, 0]
     assert len(begun(diary)) == 6 and set(begun(diary).values()) == {1}
     # The control: without a common store each makes its own.
-    assert launch("tree", Store(tmp_path / "other"), diary, 2).wait(60) == 0
+    assert launch("tree", Store(tmp_path / "other"), diary, 2).wait(PATIENCE) == 0
     assert set(begun(diary).values()) == {2}
 
 
@@ -346,7 +347,7 @@ def test_an_interrupt_saves_and_a_second_kills(
     process = launch("waiting", store, ready)
     until(ready.exists)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process
-    assert process.wait(10) == 130
+    assert process.wait(PATIENCE) == 130
     assert list((store.root / "scratch").glob("*/saved"))
     assert not records(store) and not list(store.root.glob("failures/*"))
     process = launch("hanging", store, ready)
@@ -355,5 +356,5 @@ def test_an_interrupt_saves_and_a_second_kills(
     time.sleep(0.3)
     assert process.poll() is None  # it still has time to save
     os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(10) == 130
+    assert process.wait(PATIENCE) == 130
     assert not list(store.root.glob("failures/*"))
