@@ -115,7 +115,7 @@ class Suite:
 
 
 def quick(suite: Suite) -> Suite:
-    """A smoke version: the first seed, a fiftieth of each budget, at most 256 / 128 signals.
+    """A smoke version: the first seed, a fiftieth of each budget, at most 128 / 64 signals.
 
     A task that takes as many signals as there are goes on doing so: how many that is, only
     its data source knows.
@@ -136,8 +136,8 @@ def _quick_task(task: Task) -> Task:
         teacher_kimg=max(budget.teacher_kimg / 50, step),
         student_kimg=max(budget.student_kimg / 50, step),
     )
-    train = None if task.train is None else min(task.train, 256)
-    heldout = None if task.heldout is None else min(task.heldout, 128)
+    train = None if task.train is None else min(task.train, 128)
+    heldout = None if task.heldout is None else min(task.heldout, 64)
     return dataclasses.replace(task, budget=short, train=train, heldout=heldout)
 
 

@@ -35,7 +35,12 @@ SUBSTITUTIONS = (
     (
         r"(.*dcdbench (?:run|leaderboard|gallery|front) \S+\.yaml)(.*)",
         r"\1 --quick\2",
-        "a fiftieth of the budgets",
+        "the first seed, a fiftieth of the budgets, few signals",
+    ),
+    (
+        r"python -m theory",
+        r"python -m theory --quick",
+        "the tests decide each claim with its control",
     ),
 )
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -137,7 +142,7 @@ def test_substitutions_are_needed() -> None:
     for pattern, _, reason in SUBSTITUTIONS:
         assert any(re.fullmatch(pattern, command.text) for command in COMMANDS), reason
     assert Command("", "dcdbench check erasing.py").executed == "dcdbench check erasing.py"
-    assert Command("", "python -m theory").executed == "python -m theory"
+    assert Command("", "python -m theory show ring").executed == "python -m theory show ring"
     long = Command("", "python -m dcdbench run suites/all.yaml -j 4").executed
     assert long == "python -m dcdbench run suites/all.yaml --quick -j 4"
 

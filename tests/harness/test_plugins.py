@@ -67,7 +67,7 @@ def dcdbench_with(site: Path, *arguments: object) -> subprocess.CompletedProcess
 
 
 def test_it_is_listed(site: Path) -> None:
-    result = dcdbench_with(site, "ls", "operators", "--json")
+    result = dcdbench_with(site, "ls", "--json")
     assert "negation_of_a_test" in [m["name"] for m in json.loads(result.stdout)["families"]["operators"]]
 
 
@@ -75,7 +75,7 @@ def test_without_its_entry_point_it_is_not(site: Path) -> None:
     (site / "some_operators-1.0.dist-info" / "entry_points.txt").write_text(
         "[other.group]\nx = some_operators.laws\n"
     )
-    assert "negation_of_a_test" not in dcdbench_with(site, "ls", "operators").stdout
+    assert "negation_of_a_test" not in dcdbench_with(site, "ls").stdout
 
 
 def test_its_code_belongs_to_the_keys_of_a_suite(site: Path, tmp_path: Path) -> None:

@@ -292,7 +292,7 @@ def test_quick_is_small_and_leaves_the_suite_alone(tmp_path: Path) -> None:
     assert (smoke.name, smoke.seeds) == ("demo-quick", (0,))
     ring = smoke.tasks["ring"]
     budget = ring.budget
-    assert (ring.train, ring.heldout, budget.teacher_kimg, budget.student_kimg) == (256, 128, 10, 2)
+    assert (ring.train, ring.heldout, budget.teacher_kimg, budget.student_kimg) == (128, 64, 10, 2)
     assert smoke.tasks["points"].budget.student_kimg == 0.256, "at least one step"
     assert smoke.tasks["points"].train is None
     assert suite.tasks["ring"].train == 50000
