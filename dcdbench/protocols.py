@@ -307,6 +307,9 @@ class DataSource(Protocol):
 
     A source whose files may be absent has a method `missing() -> str | None` too: the reason why it
     cannot be loaded here. Its tasks are then skipped. Its `shape` needs no file.
+
+    One that divides what is held out, a third for the choice of a checkpoint and the rest for scores, says
+    `divides = True`; others give each split as many as are held out. Predictions of time ask for it.
     """
 
     corrupted: bool
@@ -343,7 +346,12 @@ class Metric(Protocol):
 
 @runtime_checkable
 class Restorer(Protocol):
-    """From measurements to signals, with the help of what has been learned so far. Frozen."""
+    """From measurements to signals, with the help of what has been learned so far. Frozen.
+
+    For predictions of time it may say what it takes: `calls`, the network calls per signal, or, where it
+    calls no network, `operations(corruption, shape, n) -> float`, those of large matrix products that take
+    about as long as restoring `n` measurements. Without either, it counts as a sampler of as many `steps`.
+    """
 
     def restore(self, denoiser: Any, problem: Problem, stream: Stream) -> Tensor:
         """One signal for each of at most as many measurements as it takes; `denoiser` is the last phase's."""
@@ -367,6 +375,12 @@ class Phase(Protocol):
     """One training of a method. Frozen: what changes is the `State` (see `training`).
 
     `kind` names the stage that runs it ("teacher", "student"); `phases` implements them.
+
+    Times are predicted from one step with a small `batch`. One that restores measurements in `init` has a
+    field `restorer`, and one that goes on from the weights of the phase before a field `warm`: for that step
+    noise takes the place of what is restored, and weights are fresh. One whose steps do not cost a few
+    network calls for each image has `operations(corruption, shape, n) -> float`, as a `Restorer` may: those
+    of one step with `n` training measurements. It is not tried then.
     """
 
     kind: ClassVar[str]
@@ -426,7 +440,11 @@ class Samples:
 
 @runtime_checkable
 class Sampler(Protocol):
-    """Draws signals from what a method has learned."""
+    """Draws signals from what a method has learned.
+
+    For predictions of time it may say how many network `calls` a sample takes. Without, they are those of
+    Heun's method with its `steps`, those of a `sampler` that it uses, or one.
+    """
 
     def sample(self, denoiser: Denoiser | None, problem: Problem, n: int, rng: torch.Generator) -> Samples:
         """`n` signals; `denoiser` is the last phase's network, None where there was no phase."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["command"]
 
+import gc
 from pathlib import Path
 
 import click
@@ -46,6 +47,8 @@ def command(
     from dcdbench.harness.preview import describe, summarise
     from dcdbench.harness.store import Store
 
+    gc.freeze()  # what was imported stays: no need to look through it again and again
+    gc.set_threshold(50_000)
     opened = open_suite(suite, overrides, plugins, quick, methods, tasks, seeds)
     plan, shelf = make_plan(opened, choose_device(device)), Store(store)
     if as_json:

@@ -113,7 +113,7 @@ def _run(plan: Plan, store: Store, jobs: int, quiet: bool, options: dict[str, An
     from dcdbench.harness.results import Rows
 
     write(plan, store)
-    progress = Progress(Estimator(store), jobs, Rows(plan, store).line, quiet)
+    progress = Progress(Estimator(store, plan.stages), jobs, Rows(plan, store).line, quiet)
     try:
         return execute(plan.stages, store, Options(jobs=jobs, preload=modules(plan), **options), progress)
     finally:

@@ -8,6 +8,7 @@ import zipfile
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -44,6 +45,8 @@ class Array:
     corrupted: bool = field(metadata=CORRUPTED)
     key: str | None = None
     reference: Path | None = None
+
+    divides: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         self._shape_in("path", self.path, self._signal())

@@ -69,6 +69,11 @@ class Contaminated:
         asked = (getattr(source, "missing", None) for source in (self.of, self.outliers))
         return next((reason for ask in asked if ask is not None and (reason := ask())), None)
 
+    @property
+    def divides(self) -> bool:
+        """Whether the data that are contaminated divide what is held out."""
+        return getattr(self.of, "divides", False)
+
     def shape(self) -> tuple[int, ...]:
         """That of the signals."""
         return self.of.shape()

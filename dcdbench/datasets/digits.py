@@ -25,6 +25,7 @@ class Digits:
     """
 
     corrupted: ClassVar[bool] = False
+    divides: ClassVar[bool] = True
 
     def shape(self) -> tuple[int, ...]:
         """`(1, 8, 8)`."""

@@ -54,6 +54,7 @@ class Fashion:
     classes: tuple[int, ...] = ()
 
     corrupted: ClassVar[bool] = False
+    divides: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.size not in SIZES:

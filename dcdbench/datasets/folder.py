@@ -7,7 +7,7 @@ __all__ = ["Folder"]
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -50,6 +50,8 @@ class Folder:
     corrupted: bool = field(metadata=CORRUPTED)
     mode: Literal["auto", "L", "RGB"] = "auto"
     reference: Path | None = None
+
+    divides: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _files("path", self.path)

@@ -72,18 +72,20 @@ def _closure(roots: tuple[str, ...]) -> dict[str, str]:
             continue
         source = _source(path)
         found[name] = source.digest
-        waiting += _followed(name, path, source)
+        waiting += _followed(name, source, plugins.folders())
     return dict(sorted(found.items()))
 
 
-def _followed(name: str, path: Path, source: _Source) -> Iterator[str]:
-    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+@cache  # closures have most modules in common; those of plug-ins are found in `folders`
+def _followed(name: str, source: _Source, folders: tuple[Path, ...]) -> tuple[str, ...]:
+    package = name if Path(source.stamp[0]).name == "__init__.py" else name.rpartition(".")[0]
+    targets = []
     for module, member in source.imports:
         target = importlib.util.resolve_name(module, package) if module.startswith(".") else module
-        if not _first_party(target, name):
-            continue
-        inner = f"{target}.{member}"
-        yield inner if member and _locate(inner) else target
+        if _first_party(target, name):
+            inner = f"{target}.{member}"
+            targets.append(inner if member and _locate(inner) else target)
+    return tuple(targets)
 
 
 def _first_party(name: str, importer: str) -> bool:
@@ -95,10 +97,11 @@ def _first_party(name: str, importer: str) -> bool:
 
 
 def _locate(name: str) -> Path | None:
-    return plugins.source(name) or _find(name)
+    return plugins.source(name) or _find(name, plugins.folders())
 
 
-def _find(name: str) -> Path | None:
+@cache
+def _find(name: str, folders: tuple[Path, ...]) -> Path | None:
     top, _, rest = name.partition(".")
     base = _neighbour(top) or _installed(top)
     if base is None:

@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+_PLAIN = frozenset({bool, int, float, str})
+
 
 def canonical(value: Any) -> str:
     """JSON with one spelling per value: sorted, without spaces, floats by `repr`."""
@@ -31,7 +33,7 @@ def describe(value: Any, names: Mapping[Path, str] | None = None) -> Any:
         names: What paths are called whose content is named elsewhere, so that moving
             them changes nothing.
     """
-    if value is None or type(value) in (bool, int, float, str):
+    if value is None or type(value) in _PLAIN:
         return value
     if isinstance(value, Path):
         return (names or {}).get(value, str(value))
@@ -51,15 +53,17 @@ def describe(value: Any, names: Mapping[Path, str] | None = None) -> Any:
 
 def classes(value: Any) -> Iterator[type]:
     """The classes of all dataclasses in a value of a stage's spec."""
+    if value is None or type(value) in _PLAIN:  # most values are
+        return
     if isinstance(value, list | tuple):
         for item in value:
             yield from classes(item)
-    elif isinstance(value, Mapping):
-        yield from classes(tuple(value.values()))
     elif is_dataclass(value) and not isinstance(value, type):
         yield type(value)
         for name in _field_names(type(value)):
             yield from classes(getattr(value, name))
+    elif isinstance(value, Mapping):
+        yield from classes(tuple(value.values()))
 
 
 def digest(path: Path) -> str:

@@ -99,6 +99,8 @@ class _Builder:
         self.suite, self.device = suite, device.partition(":")[0]
         self.metrics = tuple(suite.metrics.values())
         self.stages: dict[str, Stage] = {}
+        self.bases: dict[tuple[str, int], dict[str, str]] = {}  # by task and seed: what all methods share
+        self.floors: dict[tuple[str, int], str] = {}
         self.laws: dict[tuple[str, bytes], Method] = {}
         self.ideals: dict[tuple[str, str], Method | None] = {}
 
@@ -153,6 +155,13 @@ class _CellBuilder:
 
     def base(self) -> None:
         """Data and measurements: of the task and the seed alone."""
+        known = self.plan.bases.get((self.task.name, self.seed))
+        if known is None:
+            self._base()
+            known = self.plan.bases[self.task.name, self.seed] = dict(self.keys)
+        self.keys = dict(known)
+
+    def _base(self) -> None:
         task = self.task
         data = {"data": task.data, "train": task.train, "heldout": task.heldout}
         self.keys["data"] = self.stage("data", "data", {}, True, **data)
@@ -193,10 +202,16 @@ class _CellBuilder:
         self.keys["scores"] = self.scores("samples", last if regret else {}, False, regret=regret)
         if getattr(self.task.data, "corrupted", False) and not _has_reference(self.task):
             return
-        self.keys["floor"] = self.scores("floor", {}, True)
+        self.keys["floor"] = self._floor()
         ideal = self.plan.ideal(self.task, self.method, method)
         if ideal is not None:
             self.keys["theory"] = self.scores("ideal", {}, True, method=ideal)
+
+    def _floor(self) -> str:
+        place = self.task.name, self.seed
+        if place not in self.plan.floors:
+            self.plan.floors[place] = self.scores("floor", {}, True)
+        return self.plan.floors[place]
 
     def scores(
         self,

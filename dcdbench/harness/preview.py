@@ -18,8 +18,9 @@ def summarise(plan: Plan, store: Store, jobs: int) -> dict[str, Any]:
     """Counts of cells and stages, what the store has of them, what is shared, and the predicted time."""
     cells = [cell for cell in plan.cells if not cell.reason]
     cached = {stage.key for stage in plan.stages if store.inspect(stage.key)[0] is not None}
-    estimator = Estimator(store)
+    estimator = Estimator(store, plan.stages)
     seconds = {s.key: estimator.seconds(s) for s in plan.stages if s.key not in cached}
+    labels = {stage.key: stage.label for stage in plan.stages}
     uses = Counter(key for cell in cells for key in cell.trained)
     reasons = unidentified(plan.suite)
     return {
@@ -39,6 +40,7 @@ def summarise(plan: Plan, store: Store, jobs: int) -> dict[str, Any]:
         "warnings": [{"task": name, "reason": reason} for name, reason in reasons.items()],
         "jobs": jobs,
         "core_seconds": sum(seconds.values()),
+        "untried": [{"stage": labels[key], "reason": why} for key, why in estimator.untried.items()],
         "seconds": max(sum(seconds.values()) / jobs, max(seconds.values(), default=0.0)),
         "rows": [_row(plan, cell, cached, seconds) for cell in plan.cells],
     }
@@ -55,9 +57,21 @@ def describe(plan: Plan, store: Store, jobs: int) -> str:
         f"shared: {sum(s['shared'].values())} trainings serve {s['shared_by']} cells' phases, each done once",
         f"predicted: {clock(s['core_seconds'])} of one core, {clock(s['seconds'])} with -j {jobs}",
     ]
+    lines += _untried(s["untried"])
     lines += [f"skipped: {x['task']}/{x['method']}: {x['reason']}" for x in s["skipped"]]
     lines += [f"warning: {x['task']} is not identifiable: {x['reason']}" for x in s["warnings"]]
     return "\n".join(lines)
+
+
+def _untried(stages: list[dict[str, str]]) -> list[str]:
+    """A line for each reason why the work of stages could not be counted."""
+    alike: dict[str, list[str]] = {}
+    for stage in stages:
+        alike.setdefault(stage["reason"], []).append(stage["stage"])
+    return [
+        f"predicted without {len(labels)} stages whose work could not be counted, as {labels[0]}: {reason}"
+        for reason, labels in alike.items()
+    ]
 
 
 def _by_kind(plan: Plan, keys: set[str]) -> dict[str, int]:

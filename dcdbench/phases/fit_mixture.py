@@ -56,6 +56,12 @@ class FitMixture:
     kind: ClassVar[str] = "student"
     needs_clean: ClassVar[bool] = False
 
+    def operations(self, corruption: Corruption, shape: tuple[int, ...], n: int) -> float:
+        """Operations of large matrix products that take about as long as one iteration, or the start."""
+        k, d, m = self.components, math.prod(shape), math.prod(corruption.operator.measured_shape(shape))
+        matrices = n if corruption.operator.random else 1  # of which each is written and read a few times
+        return k * (n * (250 * m * m + 10 * d * d) + matrices * 8 * m * (m * m + d * d) + 100 * d**3)
+
     def init(self, problem: Problem, parent: Any, stream: Stream) -> State:
         """A Gaussian, then clusters of the signals that it expects."""
         m, d = problem.train, math.prod(problem.shape)

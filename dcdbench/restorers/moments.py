@@ -21,12 +21,13 @@ from torch import Tensor
 
 from dcdbench.batch import randn_like
 from dcdbench.linalg import sqrtm
-from dcdbench.problem import Measurement, Problem
+from dcdbench.problem import Corruption, Measurement, Problem
 from dcdbench.restorers.gain import gain
 from dcdbench.restorers.linear import START, matrices, power
 from dcdbench.restorers.pool import PORTION, at_most
 from dcdbench.streams import Stream
 
+SLOW = 6.0  # operations of large products that take as long as one on small matrices in double precision
 DENSE = 2**24  # numbers in the matrices of all draws of A up to which these are made: 128 MiB
 
 # From n measurements, a covariance (d, d), and what the measurements are off by, to corrections (n, d).
@@ -79,6 +80,17 @@ class GaussianPosterior:
         law = fit(m, sigma, update, self.laps, rng, size)
         parts = [_posterior(law, m[k : k + size], sigma, update, rng) for k in range(0, len(m), size)]
         return torch.cat(parts).reshape(-1, *m.shape).to(problem.train.y.dtype)
+
+    def operations(self, corruption: Corruption, shape: tuple[int, ...], n: int) -> float:
+        """Operations of large matrix products that take about as long as restoring `n` measurements."""
+        d, m = math.prod(shape), math.prod(corruption.operator.measured_shape(shape))
+        used, random = min(n, self.pool), corruption.operator.random
+        if (used if random else 1) * d * m <= DENSE:
+            size, matrices = used, (used if random else 1) * (4 * m * d * (m + d) + 4 * m**3)
+        else:
+            size, matrices = min(used, PORTION), 0
+        solved = size * 4 * d * d * (1 if matrices else self.solves)
+        return SLOW * self.laps * (matrices + solved + 30 * d**3)
 
     def noise(self, m: Measurement, rng: torch.Generator) -> float:
         """The noise that is assumed."""

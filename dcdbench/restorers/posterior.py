@@ -55,6 +55,11 @@ class MMPS:
     top: float = 3.0
     rho: float = 7.0
 
+    @property
+    def calls(self) -> int:
+        """Network calls per signal; each of the products with the Jacobian is worth one."""
+        return (self.steps + 2) * (1 + self.solves)
+
     def restore(self, denoiser: Denoiser, problem: Problem, stream: Stream) -> Tensor:
         """One signal for each of at most `pool` measurements, `(n, *signal)`."""
         m = at_most(problem.train, self.pool, stream / "pool")

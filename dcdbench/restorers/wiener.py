@@ -16,12 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dcdbench.problem import Measurement, Problem
+from dcdbench.problem import Corruption, Measurement, Problem
 from dcdbench.restorers.linear import START, matrices, power
 from dcdbench.streams import Stream
 
 LARGEST = 256  # entries of a signal whose covariance is learned
 NUMBERS = 4_000_000  # of matrices at a time
+SLOW = 8.0  # operations of large products that take as long as one on small matrices in double precision
 JITTER = 1e-4  # the least standard deviation of noise, in units of that of the signals
 
 
@@ -37,6 +38,15 @@ class Wiener:
 
     laps: int = 20
     most: int = 4000
+
+    def operations(self, corruption: Corruption, shape: tuple[int, ...], n: int) -> float:
+        """Operations of large matrix products that take about as long as restoring `n` measurements."""
+        d, m = math.prod(shape), math.prod(corruption.operator.measured_shape(shape))
+        if d > LARGEST:
+            return SLOW * 4 * n * d
+        laps, random = self.laps * min(n, self.most) + n, corruption.operator.random
+        matrices = laps if random else self.laps + 1
+        return SLOW * (4 * matrices * m * (m * d + d * d + m * m) + 4 * laps * d * (m + d))
 
     def restore(self, denoiser: Any, problem: Problem, stream: Stream) -> Tensor:
         """One signal per training measurement, `(n, *signal)`."""

@@ -38,6 +38,12 @@ class Guided(Heun):
     guidance: float = 0.1
     draws: int = 4
 
+    @property
+    def calls(self) -> int:
+        """Network calls per sample; a gradient through calls is worth two more of each."""
+        guided = 3 * (1 + self.draws) if self.guidance > 0 else 0
+        return self.steps * (2 + guided)
+
     @torch.no_grad()
     def sample(self, denoiser: Denoiser | None, problem: Problem, n: int, rng: torch.Generator) -> Samples:
         """`n` signals, on the device of `rng`."""

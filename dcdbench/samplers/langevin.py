@@ -37,6 +37,11 @@ class Langevin:
     step: float = 0.2
     denoise: bool = True
 
+    @property
+    def calls(self) -> int:
+        """Network calls per sample."""
+        return self.objective.levels * self.steps + self.denoise
+
     @torch.no_grad()
     def sample(self, denoiser: Denoiser | None, problem: Problem, n: int, rng: torch.Generator) -> Samples:
         """`n` signals, on the device of `rng`."""
