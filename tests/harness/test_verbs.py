@@ -384,6 +384,7 @@ def test_replay_sees_the_same_step_diverge(invoke: Any, store: Store) -> None:
     assert f"REPRODUCED: {result['reason']}, at {result['address']}" in found.stdout
     document = json.loads(invoke("replay", "--json", "ring/wild/0").stdout)
     assert document["reproduced"] and document["steps"][-1]["step"] == result["step"] - 1
+    assert 0 < document["start"] == result["replay_from"] < result["step"]
     assert invoke("replay", "ring/dcd/0").exit_code == 2, "it has not diverged"
 
 
