@@ -28,7 +28,7 @@ from dcdbench.streams import Stream
 if importlib.util.find_spec("deepinv") is None:
     pytest.skip("deepinv is not installed", allow_module_level=True)
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:deepinv")
-ROUNDS, SECONDS = 15, 0.02
+ROUNDS, SECONDS = 7, 0.02
 RGB, LARGE, COMPLEX = (16, 3, 64, 64), (4, 3, 256, 256), (8, 2, 96, 96)
 GAUSSIAN = GaussianBlur(9, 2.0)
 Pair = tuple[Any, Any]

@@ -27,7 +27,7 @@ from dcdbench.streams import Stream
 
 SUITE, TASK = Path("suites/all.yaml"), "digits-noise"
 SHAPE, SIZE, FEATURES = (1, 8, 8), 64, 32
-ROUNDS, STEPS, PRODUCTS = 15, 4, 10
+ROUNDS, STEPS, PRODUCTS = 7, 4, 10
 SIZES = ("suite", (256, 3, 256), (256, 3, 512), (512, 3, 256))  # width, depth, batch
 
 
