@@ -85,7 +85,8 @@ def posterior(m: Measurement, A: Tensor, mean: Tensor, cov: Tensor) -> tuple[Ten
     scale = JITTER * float(cov.diagonal().mean().clamp(min=0).sqrt())
     noise = max(m.sigma_y, scale, 1e-12) ** 2 * torch.eye(A.shape[1], dtype=A.dtype, device=A.device)
     cross = A @ cov  # (n or 1, m, d)
-    gain = torch.linalg.solve(cross @ A.mT + noise, cross)  # its transpose
+    # By Cholesky: batches of LU fail on several threads in some builds (MKL reports wrong pivots).
+    gain = torch.cholesky_solve(cross, torch.linalg.cholesky(cross @ A.mT + noise))  # its transpose
     error = m.y.flatten(1).double()[:, None] - (A @ mean)[:, None]
     return mean + (error @ gain)[:, 0], cov - cross.mT @ gain
 

@@ -22,11 +22,12 @@ from dcdbench.operators.clip import Clip
 from dcdbench.operators.gaussian_blur import GaussianBlur
 from dcdbench.operators.identity import Identity
 from dcdbench.operators.inpainting import Inpainting
+from dcdbench.operators.mri import MRI
 from dcdbench.problem import Corruption, Problem
 from dcdbench.protocols import Objective, Operator, Setting
 from dcdbench.restorers.linear import matrices
 from dcdbench.restorers.pinv import PseudoInverse
-from dcdbench.restorers.wiener import Wiener, moments
+from dcdbench.restorers.wiener import Wiener, moments, posterior
 from dcdbench.streams import Stream
 from dcdbench.training import train
 
@@ -167,6 +168,23 @@ def test_the_estimate_is_the_best_one_of_a_gaussian() -> None:
     assert float((got[:100] - best).abs().mean()) < 0.05
     naive = PseudoInverse().restore(None, made, Stream(0))
     assert float((got - x).square().mean()) < 0.8 * float((naive - x).square().mean())  # control
+
+
+@pytest.mark.bits
+def test_many_operators_at_once_on_two_threads_give_what_each_gives_alone() -> None:
+    """As large as coils make them: batches of LU decompositions fail here on two threads in some builds."""
+    law, threads = MRI(coils=4), torch.get_num_threads()
+    x = torch.randn(48, 2, 6, 4, generator=rng(1))
+    m = problem(Corruption(law, 0.2), x).train.to(dtype=torch.float64)
+    A, cov = matrices(m), 0.3 * torch.eye(48, dtype=torch.float64)
+    assert A.shape == (48, 192, 48)
+    try:
+        torch.set_num_threads(2)
+        together, _ = posterior(m, A, torch.zeros(48, dtype=torch.float64), cov)
+    finally:
+        torch.set_num_threads(threads)
+    best = [Gaussian(torch.zeros(48), cov).posterior(m.y[i].flatten(), A[i], 0.2).mean for i in range(48)]
+    torch.testing.assert_close(together, torch.stack(best), rtol=1e-8, atol=1e-8)
 
 
 def test_what_a_blur_all_but_hides_is_not_filled_with_noise() -> None:
