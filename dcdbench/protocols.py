@@ -432,10 +432,18 @@ class Phase(Protocol):
 
 @dataclass(frozen=True)
 class Samples:
-    """What a sampler gives: signals `x`, `(n, *signal)`, and network calls per sample."""
+    """What a sampler gives.
+
+    Args:
+        x: Signals, `(n, *signal)`.
+        nfe: Network calls per sample.
+        view: The samples at the lowest noise level that was trained, before they are denoised: if the model
+            is right they have the law of measurements at that level. None for samplers that end elsewhere.
+    """
 
     x: Tensor
     nfe: int
+    view: View | None = None
 
 
 @runtime_checkable

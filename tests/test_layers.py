@@ -18,7 +18,7 @@ FAMILIES = ("datasets", "distillers", "metrics", "networks", "noises", "objectiv
 LAYERS = (
     ("batch", "registry", "streams"),  # no domain
     ("problem", "protocols"),  # the nouns
-    ("analytic", "diffusion", "linalg", "masked", "prediction", "products"),  # pure mathematics
+    ("analytic", "diffusion", "linalg", "masked", "prediction", "products", "selection"),  # pure mathematics
     FAMILIES,  # siblings: each imports itself and what is below
     ("phases", "restorers", "samplers", "training"),
     ("methods",),
@@ -33,7 +33,7 @@ THEORY = LEVEL["operators"]  # the highest layer that the theory may import
 # Imports of a component's file by the harness, each for something in it that is no component.
 EXCEPTIONS = {
     ("dcdbench.harness.stages.training", "dcdbench.metrics.measurement"): (
-        "the distance in measurement space chooses checkpoints; it is a function, and no suite selects it"
+        "the comparison in measurement space chooses checkpoints; it is a function, and no suite selects it"
     ),
 }
 # Names of components that are words of the harness too, where they mean something else.

@@ -14,7 +14,8 @@ from dcdbench.harness.store import Store
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 WIDTH = 60  # points of a sparkline
-DROP = ("curve", "history", "chosen", "reason", "address", "regret", "scores", "skipped")  # told elsewhere
+# Told elsewhere.
+DROP = ("curve", "history", "chosen", "choice", "reason", "address", "regret", "scores", "skipped")
 
 
 def document(store: Store, key: str) -> dict[str, Any]:
@@ -179,7 +180,7 @@ def _scores(result: Mapping[str, Any], floor: Mapping[str, Any]) -> Iterator[str
 
 def _curve(result: Mapping[str, Any], regret: Mapping[str, list[Any]]) -> Iterator[str]:
     """One line per checkpoint, the chosen one marked."""
-    yield "checkpoints: the distance of corrupted samples to held-out measurements chooses"
+    yield "checkpoints: the last counts, unless another is nearer to held-out measurements beyond noise"
     yield (
         "  "
         + "".join(f"{name:>14}" for name in ("kimg", "distance", *regret))
@@ -190,6 +191,11 @@ def _curve(result: Mapping[str, Any], regret: Mapping[str, list[Any]]) -> Iterat
         entries = [f"{row['nimg'] / 1000:.1f}", number(row["distance"]), *clean]
         mark = "  <- chosen" if i == result.get("chosen") else ""
         yield "  " + "".join(f"{entry:>14}" for entry in entries) + mark
+    if "gain" in (choice := result.get("choice", {})):
+        yield (
+            f"  checkpoint {choice['best'] + 1} is nearer than the last by {number(choice['gain'])} ± "
+            f"{number(choice['error'])}; {number(choice['threshold'])} standard errors would count"
+        )
 
 
 def _history(history: list[dict[str, Any]]) -> Iterator[str]:

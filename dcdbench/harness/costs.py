@@ -14,7 +14,7 @@ from dcdbench.harness.trials import CALLS, Trial, forward, through
 from dcdbench.harness.work import Work
 from dcdbench.streams import Stream
 
-CANDIDATE = 80_000  # numbers per signal that comparing a candidate writes: projections, sorted
+CANDIDATE = 24  # numbers per pair of fakes that comparing a candidate writes, over all draws
 METRIC = 100_000  # the same for one metric of all
 CHEAP = 40_000  # the same for one of the few by which candidates are scored again
 PAIR = 3  # numbers per pair of signals, for one metric of all
@@ -45,7 +45,7 @@ def sizes_of(stage: Stage, stages: Mapping[str, Stage]) -> Sizes:
 
 def kept_of(sizes: Sizes) -> int:
     """Samples of each candidate."""
-    return min(2000, max(100, 2 * sizes.val))
+    return min(1000, max(100, 2 * sizes.val))
 
 
 def calls_of(sampler: Any) -> float:
@@ -68,7 +68,7 @@ def training(spec: Mapping[str, Any], sizes: Sizes, trial: Trial) -> Work:
         images = Work(numbers=call.numbers, flops=call.flops).on(phase.batch) * trial.passes
         work = (images + Work(calls=trial.calls)) * steps
     n = kept_of(sizes)
-    candidate = _sampling(phase.preview(corruption.sigma_y), phase, spec, n) + Work(numbers=n * CANDIDATE)
+    candidate = _sampling(phase.preview(corruption.sigma_y), phase, spec, n) + Work(numbers=n * n * CANDIDATE)
     return work + candidate * spec["checkpoints"] + restoring(spec, sizes)
 
 

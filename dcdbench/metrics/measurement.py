@@ -10,7 +10,7 @@ to what no measurement shows.
 
 from __future__ import annotations
 
-__all__ = ["MeasurementDistance", "measurement_distance"]
+__all__ = ["MeasurementDistance", "compared"]
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -23,49 +23,30 @@ from dcdbench.metrics.frechet import empirical_frechet
 from dcdbench.metrics.pairs import flat
 from dcdbench.metrics.sliced_w2 import directions, sliced_w2
 from dcdbench.problem import Corruption, Measurement, Reference
+from dcdbench.selection import Comparison, compare
 
 
-def _comparable(m: Measurement, alike: bool) -> Tensor:
+def comparable(m: Measurement, alike: bool) -> Tensor:
     """Measurements as vectors `(n, d)` whose entries mean the same in every draw."""
     return flat(m.y if alike else m.A.back(m.y))
 
 
-def _distances(
-    samples: Tensor,
-    held_out: Measurement,
-    corruption: Corruption,
-    rng: torch.Generator,
-    projections: int,
-    draws: int,
-    *,
-    frechet: bool = True,
-) -> tuple[float, float]:
-    """Sliced W2 (root mean square) and Frechet distance (mean), over `draws` corruptions of the samples."""
-    samples = samples.detach()
-    held_out = held_out.to(samples.device, samples.dtype)
+def _fakes(samples: Tensor, corruption: Corruption, draws: int, rng: torch.Generator) -> list[Tensor]:
+    """The samples, corrupted afresh for each of the draws."""
     alike = not corruption.operator.random
-    y = _comparable(held_out, alike)
-    theta = directions(projections, y.shape[1], rng)
-    fakes = [_comparable(corruption(samples, rng), alike) for _ in range(draws)]
-    sliced = sum(sliced_w2(fake, y, theta) ** 2 for fake in fakes) / draws
-    return sliced**0.5, sum(empirical_frechet(fake, y) for fake in fakes) / draws if frechet else 0.0
+    return [comparable(corruption(samples.detach(), rng), alike) for _ in range(draws)]
 
 
-def measurement_distance(
-    samples: Tensor,
-    measurement: Measurement,
-    corruption: Corruption,
-    rng: torch.Generator,
-    *,
-    projections: int = 200,
-    draws: int = 2,
-) -> float:
-    """Sliced W2 between corrupted `samples`, `(n, *signal)`, and held-out measurements.
+def compared(
+    samples: Tensor, held_out: Measurement, corruption: Corruption, rng: torch.Generator, *, draws: int = 4
+) -> Comparison:
+    """How corrupted `samples`, `(n, *signal)`, compare with held-out measurements.
 
-    For choosing among checkpoints: give each a generator at the same address, so that they
-    share the projections, the draws of A and the noise.
+    For choosing among checkpoints: give each a generator at the same address, so that they share the draws of
+    A and the noise.
     """
-    return _distances(samples, measurement, corruption, rng, projections, draws, frechet=False)[0]
+    real = comparable(held_out.to(samples.device, samples.dtype), not corruption.operator.random)
+    return compare(_fakes(samples, corruption, draws, rng), real)
 
 
 @register("measurement")
@@ -99,7 +80,10 @@ class MeasurementDistance:
 
     def __call__(self, samples: Tensor, reference: Reference, rng: torch.Generator) -> dict[str, float]:
         """The scores of `samples`, `(n, *signal)`."""
-        sliced, frechet = _distances(
-            samples, reference.test, reference.corruption, rng, self.projections, self.draws
-        )
-        return {"measurement_sw2": sliced, "measurement_frechet": frechet}
+        corruption = reference.corruption
+        y = comparable(reference.test.to(samples.device, samples.dtype), not corruption.operator.random)
+        theta = directions(self.projections, y.shape[1], rng)
+        fakes = _fakes(samples, corruption, self.draws, rng)
+        sliced = sum(sliced_w2(fake, y, theta) ** 2 for fake in fakes) / self.draws
+        frechet = sum(empirical_frechet(fake, y) for fake in fakes) / self.draws
+        return {"measurement_sw2": sliced**0.5, "measurement_frechet": frechet}

@@ -81,8 +81,8 @@ class Teach:
         return stored(self.network, shape, form)
 
     def preview(self, sigma_y: float) -> Heun:
-        """The sampler by which checkpoints are compared."""
-        return Heun(self.objective, "full", sigma_y)
+        """The sampler by which checkpoints are compared; it stops at the lowest level that is trained."""
+        return Heun(self.objective, "truncated" if self.objective.lowest(sigma_y) > 0 else "full", sigma_y)
 
     def left(self, corruption: Corruption, shape: tuple[int, ...]) -> Corruption:
         """The corruption that brings previews to the law of measurements."""

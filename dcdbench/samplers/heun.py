@@ -57,9 +57,16 @@ class Heun:
         count = Counted(denoiser, self.objective.draw(problem.corruption, problem.shape, n, rng))
         levels = self.levels()
         x_t = heun(count, float(levels[0]) * self._noise(count.A, problem, n, rng), levels)
+        view = self._view(x_t, levels, count.A)
         if self.mode == "truncated":
             x_t = count(x_t, float(levels[-1]))
-        return Samples(x_t if count.A is None else count.signal, count.calls)
+        return Samples(x_t if count.A is None else count.signal, count.calls, view)
+
+    def _view(self, x_t: Tensor, levels: Tensor, A: Operator | None) -> View | None:
+        """The samples at the lowest level that was trained, where the trajectory ends there."""
+        if self.mode == "full" or len(levels) == 1:
+            return None
+        return View(x_t, torch.full((len(x_t),), float(levels[-1]), device=x_t.device), A)
 
     def _noise(self, A: Operator | None, problem: Problem, n: int, rng: torch.Generator) -> Tensor:
         """White noise in the space of the diffusion: of measurements, where a draw of A is shown."""

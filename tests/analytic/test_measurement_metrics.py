@@ -6,12 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from dcdbench.metrics.measurement import MeasurementDistance, measurement_distance
+from dcdbench.metrics.measurement import MeasurementDistance, compared
 from dcdbench.metrics.sliced_w2 import directions, sliced_w2
 from dcdbench.operators.identity import Identity
 from dcdbench.operators.inpainting import Inpainting
 from dcdbench.operators.motion_blur import MotionBlur
 from dcdbench.problem import Corruption, Reference
+from dcdbench.selection import advantage, compare
 
 
 def generator(seed: int) -> torch.Generator:
@@ -23,7 +24,7 @@ def normal(seed: int, *shape: int) -> Tensor:
 
 
 @pytest.mark.parametrize("operator", [Identity(), Inpainting(keep=0.5)])
-def test_measurement_distance_ranks_without_clean_data(operator: object) -> None:
+def test_candidates_are_ranked_without_clean_data(operator: object) -> None:
     corruption = Corruption(operator, 0.3)  # type: ignore[arg-type]
     clean = 0.5 * normal(0, 2000, 4).float()
     held_out = corruption(clean, generator(1))
@@ -32,19 +33,21 @@ def test_measurement_distance_ranks_without_clean_data(operator: object) -> None
     found = [metric(scale * fresh, ref, generator(3)) for scale in (1.0, 1.3, 2.0)]
     for name in metric.values:
         assert found[0][name] < 0.5 * found[1][name] < 0.5 * found[2][name]
-    chosen = [measurement_distance(s * fresh, held_out, corruption, generator(3)) for s in (1.0, 1.3, 2.0)]
-    assert sorted(chosen) == chosen
+    right, *wrong = (compared(s * fresh, held_out, corruption, generator(3)) for s in (1.0, 1.3, 2.0))
+    assert right.distance < wrong[0].distance < wrong[1].distance
     noisy = fresh + 0.3 * normal(4, 2000, 4).float()  # a student that kept the noise is seen, too
-    assert measurement_distance(noisy, held_out, corruption, generator(3)) > 1.5 * chosen[0]
+    wrong.append(compared(noisy, held_out, corruption, generator(3)))
+    assert all(advantage(right, each, 1).clear and not advantage(each, right, 1).clear for each in wrong)
 
 
-def test_measurement_distance_without_operator_or_noise_is_sliced_w2() -> None:
+def test_without_operator_or_noise_the_samples_themselves_are_compared() -> None:
     corruption = Corruption(Identity(), 0.0)
     x, y = normal(0, 60, 3).float(), normal(1, 40, 3).float() + 0.3
     held_out = corruption(y, generator(0))
-    found = measurement_distance(x, held_out, corruption, generator(1), projections=30)
-    theta = directions(30, 3, generator(1))
-    assert found == pytest.approx(sliced_w2(x.double(), y.double(), theta))
+    assert compared(x, held_out, corruption, generator(1)).distance == pytest.approx(compare([x], y).distance)
+    metric = MeasurementDistance(projections=30, draws=1)
+    found = metric(x, Reference(None, held_out, corruption), generator(1))["measurement_sw2"]
+    assert found == pytest.approx(sliced_w2(x.double(), y.double(), directions(30, 3, generator(1))))
 
 
 def test_measurements_by_random_operators_are_compared_as_signals() -> None:
@@ -53,13 +56,11 @@ def test_measurements_by_random_operators_are_compared_as_signals() -> None:
     corruption = Corruption(law, 0.0)
     wide, tall = (normal(i, 3000, 2).float() * torch.tensor(s) for i, s in ((0, [3.0, 0.3]), (1, [0.3, 3.0])))
     held_out = corruption(wide, generator(2))
-    same = measurement_distance(
-        normal(5, 3000, 2).float() * torch.tensor([3.0, 0.3]), held_out, corruption, generator(3)
-    )
-    other = measurement_distance(tall, held_out, corruption, generator(3))
-    assert other > 5 * same
-    y = held_out.y.double(), corruption(tall, generator(4)).y.double()
-    assert sliced_w2(*y, torch.ones(1, 1)) < 2 * same  # control: the bare numbers do not tell
+    again = normal(5, 3000, 2).float() * torch.tensor([3.0, 0.3])
+    same, other = (compared(x, held_out, corruption, generator(3)).distance for x in (again, tall))
+    assert other > 0.1 > 10 * abs(same)
+    bare = compare([corruption(tall, generator(4)).y], held_out.y).distance
+    assert abs(bare) < 0.01  # control: the bare numbers do not tell
 
 
 def test_samples_that_are_measurements_are_compared_with_measurements() -> None:
@@ -69,10 +70,12 @@ def test_samples_that_are_measurements_are_compared_with_measurements() -> None:
     blurred = Corruption(MotionBlur(), 0.1)
     held_out, y = blurred(x[:1000], generator(1)), blurred(x[1000:], generator(2)).y
     done = Corruption(Identity())
-    right = measurement_distance(y, held_out, done, generator(3))
-    assert right == pytest.approx(measurement_distance(x[1000:], held_out, blurred, generator(3)), abs=0.05)
-    adjoint = held_out.A.back(y)
-    assert right < 0.7 * measurement_distance(adjoint, held_out, done, generator(3))  # control
+    right = compared(y, held_out, done, generator(3))
+    assert right.distance == pytest.approx(
+        compared(x[1000:], held_out, blurred, generator(3)).distance, abs=0.02
+    )
+    wrong = compared(held_out.A.back(y), held_out, done, generator(3))
+    assert advantage(right, wrong, 1).clear  # control
 
 
 class _Rows:

@@ -1,8 +1,10 @@
 """The stage that trains one phase: it saves as it goes, evaluates along the way, and chooses.
 
-Candidates are compared by the distance between their corrupted samples and held-out
-measurements, so that no clean data are needed. All are kept as samples, for the regret of the
-choice; the weights of the chosen one are the result.
+Candidates are compared by the energy distance between their fakes and held-out measurements, so that no
+clean data are needed. Fakes are corrupted samples or, where a trajectory ends at the lowest noise level
+that was trained, the samples at that level, which have the law of measurements at it. The last candidate,
+whose learning rate has come to its end, is the result, unless another one is nearer by more than the noise
+of that comparison. All are kept as samples, for the regret of the choice.
 """
 
 from __future__ import annotations
@@ -22,13 +24,15 @@ from dcdbench.harness.operations import Operations
 from dcdbench.harness.stages import data as data_stage
 from dcdbench.harness.stages import measurement
 from dcdbench.harness.stages.journal import Journal
-from dcdbench.metrics.measurement import measurement_distance
+from dcdbench.metrics.measurement import compared
 from dcdbench.phases.start import on_clean
 from dcdbench.problem import Corruption, Problem
-from dcdbench.protocols import Phase
+from dcdbench.protocols import Phase, Samples
+from dcdbench.selection import Comparison, compare
 from dcdbench.training import Diverged, State, train
 
 SAVE_SECONDS = 15.0  # unfinished work is saved this often; it does not change any number
+MOST = 1000  # held-out measurements that candidates are compared with, and fakes of each
 
 
 def run(
@@ -40,9 +44,9 @@ def run(
     checkpoints: int,
     device: str,
 ) -> Outcome:
-    """Trains, evaluates `checkpoints` candidates along the way, and keeps the best.
+    """Trains, evaluates `checkpoints` candidates along the way, and keeps the last or a better one.
 
-    The phase starts from what the one `before` it chose.
+    The phase starts from the result of the one `before` it.
     """
     return Run(context, phase, before, corruption, shape, checkpoints).outcome()
 
@@ -132,15 +136,26 @@ class Run:
         """Samples the candidate at this step and compares it, corrupted, with held-out measurements."""
         net = self.phase.result(self.state)
         rng = (self.context.stream / "candidates").rng(self.context.device)
-        val = self.problem.val
-        n = min(2000, max(100, 2 * len(val)))
-        x = self.phase.preview(self.problem.corruption.sigma_y).sample(net, self.problem, n, rng).x
-        finite = bool(torch.isfinite(x).all())
-        rng = (self.context.stream / "choice").rng(self.context.device)
-        left = self.phase.left(self.problem.corruption, self.problem.shape)
-        distance = measurement_distance(x, val, left, rng, draws=4) if finite else math.inf
-        self.journal.candidate(self.state.nimg, distance, x.cpu(), net.state_dict())
+        n = min(MOST, max(100, 2 * len(self.problem.val)))
+        drawn = self._preview.sample(net, self.problem, n, rng)
+        finite = bool(torch.isfinite(drawn.x).all())
+        found = self._compare(drawn) if finite else None
+        self.journal.candidate(self.state.nimg, found, drawn.x.cpu(), net.state_dict())
         self.before = clone(self.state.tensors())
+
+    @property
+    def _preview(self) -> Any:
+        return self.phase.preview(self.problem.corruption.sigma_y)
+
+    def _compare(self, drawn: Samples) -> Comparison:
+        """A candidate's fakes against held-out measurements, by random numbers that all candidates share."""
+        rng, val = (self.context.stream / "choice").rng(self.context.device), self.problem.val[:MOST]
+        if drawn.view is not None:
+            sigma = drawn.view.sigma[:1].expand(len(val))
+            real = self._preview.objective.view(val, sigma, rng)
+            return compare([drawn.view.shown().flatten(1)], real.shown().flatten(1))
+        left = self.phase.left(self.problem.corruption, self.problem.shape)
+        return compared(drawn.x, val, left, rng)
 
     def _save(self) -> None:
         self.journal.save(self.saved, {"state": self.state.tensors(), "before": self.before})
@@ -159,11 +174,12 @@ class Run:
             "steps": self.state.step,
             "flops": self._spent(),
         }
-        if self.journal.best is None:
+        if self.journal.chosen is None:
             return self._diverged(
                 Diverged("no candidate has finite samples", str(self.context.stream / "candidates"))
             )
-        return Outcome(result, {"weights": self.journal.weights, "candidates": self.journal.samples})
+        weights = self.journal.chosen_weights()
+        return Outcome(result, {"weights": weights, "candidates": self.journal.samples})
 
     def _diverged(self, end: Diverged) -> Outcome:
         """A result: why, the address that replays the step, and the last state before it."""
