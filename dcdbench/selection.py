@@ -11,7 +11,7 @@ the difference.
 
 from __future__ import annotations
 
-__all__ = ["Advantage", "Comparison", "advantage", "compare"]
+__all__ = ["MOST", "Advantage", "Comparison", "advantage", "compare", "fakes_for"]
 
 import math
 from collections.abc import Sequence
@@ -21,6 +21,13 @@ from statistics import NormalDist
 from torch import Tensor
 
 from dcdbench.linalg import distances
+
+MOST = 1000  # fakes of each candidate, and points that they are compared with
+
+
+def fakes_for(points: int) -> int:
+    """How many fakes of each candidate are compared with so many held-out points."""
+    return min(MOST, max(100, 2 * points))
 
 
 @dataclass(frozen=True)

@@ -180,7 +180,10 @@ def _scores(result: Mapping[str, Any], floor: Mapping[str, Any]) -> Iterator[str
 
 def _curve(result: Mapping[str, Any], regret: Mapping[str, list[Any]]) -> Iterator[str]:
     """One line per checkpoint, the chosen one marked."""
-    yield "checkpoints: the last counts, unless another is nearer to held-out measurements beyond noise"
+    yield (
+        "checkpoints: the last is the result, unless another is nearer to held-out measurements "
+        "by more than noise"
+    )
     yield (
         "  "
         + "".join(f"{name:>14}" for name in ("kimg", "distance", *regret))
@@ -194,7 +197,7 @@ def _curve(result: Mapping[str, Any], regret: Mapping[str, list[Any]]) -> Iterat
     if "gain" in (choice := result.get("choice", {})):
         yield (
             f"  checkpoint {choice['best'] + 1} is nearer than the last by {number(choice['gain'])} ± "
-            f"{number(choice['error'])}; {number(choice['threshold'])} standard errors would count"
+            f"{number(choice['error'])}; it is chosen beyond {number(choice['threshold'])} standard errors"
         )
 
 

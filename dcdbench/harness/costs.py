@@ -12,6 +12,7 @@ from typing import Any
 from dcdbench.harness.stage import Stage
 from dcdbench.harness.trials import CALLS, Trial, forward, through
 from dcdbench.harness.work import Work
+from dcdbench.selection import fakes_for
 from dcdbench.streams import Stream
 
 CANDIDATE = 24  # numbers per pair of fakes that comparing a candidate writes, over all draws
@@ -43,11 +44,6 @@ def sizes_of(stage: Stage, stages: Mapping[str, Stage]) -> Sizes:
     return Sizes(train, held, held)
 
 
-def kept_of(sizes: Sizes) -> int:
-    """Samples of each candidate."""
-    return min(1000, max(100, 2 * sizes.val))
-
-
 def calls_of(sampler: Any) -> float:
     """Network calls per signal: what it says, else those of Heun's method where it has steps, else one."""
     if hasattr(sampler, "calls"):
@@ -67,7 +63,7 @@ def training(spec: Mapping[str, Any], sizes: Sizes, trial: Trial) -> Work:
         call = _call(phase, phase.network, spec)
         images = Work(numbers=call.numbers, flops=call.flops).on(phase.batch) * trial.passes
         work = (images + Work(calls=trial.calls)) * steps
-    n = kept_of(sizes)
+    n = fakes_for(sizes.val)
     candidate = _sampling(phase.preview(corruption.sigma_y), phase, spec, n) + Work(numbers=n * n * CANDIDATE)
     return work + candidate * spec["checkpoints"] + restoring(spec, sizes)
 
@@ -117,7 +113,7 @@ def scores(spec: Mapping[str, Any], sizes: Sizes, candidates: int) -> Work:
     n, size = sizes.test, prod(spec["data"].shape())
     metrics = len(spec["metrics"])
     again = candidates * len([m for m in spec["metrics"] if set(m.values) & set(spec["regret"])])
-    kept = kept_of(sizes)
+    kept = fakes_for(sizes.val)
     return Work(
         numbers=metrics * n * (METRIC + PAIR * n) + again * kept * CHEAP,
         flops=(metrics + again) * CUBE * size**3,

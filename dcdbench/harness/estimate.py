@@ -10,15 +10,14 @@ from typing import Any
 
 from dcdbench.harness import costs, trials
 from dcdbench.harness.identity import canonical
+from dcdbench.harness.plan import CHECKPOINTS
 from dcdbench.harness.stage import Stage
+from dcdbench.harness.stages.samples import TIMED_MOST, TIMED_SECONDS
 from dcdbench.harness.store import Store
 from dcdbench.harness.trials import Trial
 from dcdbench.harness.work import Rates, Work, rates
 
 OVERHEAD = 0.1  # seconds of a stage beside its work
-TIMED = 0.3  # seconds in which a stage of samples draws them again, to time that
-UNTIMED = 50  # how often at most
-CANDIDATES = 8  # of a training whose stage is not known
 
 
 class Estimator:
@@ -79,10 +78,10 @@ class Estimator:
             return self._seconds(costs.training(spec, sizes, trial))
         if "sampler" in spec:
             once = self._seconds(costs.samples(spec, sizes))
-            return once + max(once, min(TIMED, UNTIMED * once))
+            return once + max(once, min(TIMED_SECONDS, TIMED_MOST * once))  # it draws again, to time that
         if "metrics" in spec:
             trained = self.stages.get(stage.parents.get("trained", ""))
-            candidates = trained.spec["checkpoints"] if trained else CANDIDATES
+            candidates = trained.spec["checkpoints"] if trained else CHECKPOINTS
             return self._seconds(costs.scores(spec, sizes, candidates))
         return 0.0
 

@@ -69,9 +69,13 @@ def _untried(stages: list[dict[str, str]]) -> list[str]:
     for stage in stages:
         alike.setdefault(stage["reason"], []).append(stage["stage"])
     return [
-        f"predicted without {len(labels)} stages whose work could not be counted, as {labels[0]}: {reason}"
+        f"guessed: {_count(labels)}, as {labels[0]}, whose work could not be counted: {reason}"
         for reason, labels in alike.items()
     ]
+
+
+def _count(labels: list[str]) -> str:
+    return f"{len(labels)} stage{'s' if len(labels) > 1 else ''}"
 
 
 def _by_kind(plan: Plan, keys: set[str]) -> dict[str, int]:

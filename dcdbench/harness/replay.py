@@ -65,9 +65,17 @@ class Replay:
 
 def replay(store: Store, key: str, last: int, tell: Callable[[str], None]) -> Replay:
     """Replays the divergence of a stage and keeps the statistics of the `last` steps."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(int(store.receipt(key).get("threads", 1)))  # the last bits depend on it
+    try:
+        return _replay(store, key, last, tell)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _replay(store: Store, key: str, last: int, tell: Callable[[str], None]) -> Replay:
     record, receipt = store.get(key), store.receipt(key)
     assert record is not None and record.status == "diverged"
-    torch.set_num_threads(int(receipt.get("threads", 1)))  # the last bits depend on it
     device = str(receipt.get("device", "cpu"))
     if not device.startswith("cpu") and not torch.cuda.is_available():
         tell(f"trained on {device}, which is not here: replayed on the CPU, where the bits differ")

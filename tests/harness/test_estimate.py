@@ -254,14 +254,14 @@ def test_a_training_that_cannot_be_tried_is_told(cls: type[Teach], what: str, st
     summary = summarise(bad, store, 1)
     assert {entry["stage"] for entry in summary["untried"]} == {"seed 0", "seed 1"}
     assert {entry["reason"] for entry in summary["untried"]} == {f"RuntimeError: {reason}"}
-    line = next(line for line in words(bad, store, 1).splitlines() if "predicted without" in line)
+    line = next(line for line in words(bad, store, 1).splitlines() if line.startswith("guessed:"))
     assert "2 stages" in line and reason in line
     assert seconds(phase, store) > 2 * OVERHEAD  # and a nominal time stands for it
 
 
 def test_where_all_can_be_counted_nothing_is_said(store: Store) -> None:
     """Control."""
-    assert "predicted without" not in words(plan("quick"), store, 1)
+    assert "guessed:" not in words(plan("quick"), store, 1)
 
 
 # Finished stages know better

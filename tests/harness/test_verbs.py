@@ -382,7 +382,9 @@ def test_replay_sees_the_same_step_diverge(invoke: Any, store: Store) -> None:
     found = invoke("replay", "ring/wild/0", "--last", 3)
     assert found.exit_code == 0, found.output
     assert f"REPRODUCED: {result['reason']}, at {result['address']}" in found.stdout
+    torch.set_num_threads(2)
     document = json.loads(invoke("replay", "--json", "ring/wild/0").stdout)
+    assert torch.get_num_threads() == 2, "those of the training are for the replay alone"
     assert document["reproduced"] and document["steps"][-1]["step"] == result["step"] - 1
     assert 0 < document["start"] == result["replay_from"] < result["step"]
     assert invoke("replay", "ring/dcd/0").exit_code == 2, "it has not diverged"

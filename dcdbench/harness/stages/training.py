@@ -28,11 +28,10 @@ from dcdbench.metrics.measurement import compared
 from dcdbench.phases.start import on_clean
 from dcdbench.problem import Corruption, Problem
 from dcdbench.protocols import Phase, Samples
-from dcdbench.selection import Comparison, compare
+from dcdbench.selection import MOST, Comparison, compare, fakes_for
 from dcdbench.training import Diverged, State, train
 
 SAVE_SECONDS = 15.0  # unfinished work is saved this often; it does not change any number
-MOST = 1000  # held-out measurements that candidates are compared with, and fakes of each
 
 
 def run(
@@ -136,8 +135,7 @@ class Run:
         """Samples the candidate at this step and compares it, corrupted, with held-out measurements."""
         net = self.phase.result(self.state)
         rng = (self.context.stream / "candidates").rng(self.context.device)
-        n = min(MOST, max(100, 2 * len(self.problem.val)))
-        drawn = self._preview.sample(net, self.problem, n, rng)
+        drawn = self._preview.sample(net, self.problem, fakes_for(len(self.problem.val)), rng)
         finite = bool(torch.isfinite(drawn.x).all())
         found = self._compare(drawn) if finite else None
         self.journal.candidate(self.state.nimg, found, drawn.x.cpu(), net.state_dict())
