@@ -56,7 +56,8 @@ PARTS = {
         " -m dcd",
         " -m em",
         "",
-    )
+    ),
+    "dcdbench run noisy.yaml": (" -m teacher", ""),
 }
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NAMED = re.compile(r"# (\S+\.(?:py|yaml))\n")
