@@ -110,3 +110,5 @@ class Reference:
     test: Measurement  # held out
     corruption: Corruption
     law: Any = None  # the analytic law of clean data, where there is one (`analytic.Law`)
+    train: Tensor | None = None  # clean signals behind the training measurements, where they are known
+    labels: Tensor | None = None  # (n,), the classes of `clean`, where they are known

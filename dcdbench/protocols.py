@@ -299,6 +299,7 @@ class Data:
     reference: Tensor  # clean and held out, for scores
     floor: Tensor  # clean, as many as the reference: its scores are the floors
     operator: dict[str, Tensor] = field(default_factory=dict)  # draws stored with the measurements
+    labels: dict[str, Tensor] = field(default_factory=dict)  # classes of `reference` and `floor`, `(n,)`
 
 
 @runtime_checkable

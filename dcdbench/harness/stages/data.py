@@ -13,15 +13,15 @@ SPLITS = ("train", "val", "test", "reference", "floor")
 
 
 def run(context: Context, data: DataSource, train: int | None, heldout: int | None) -> Outcome:
-    """Stores the splits, and the draws of operators that came with the data."""
+    """Stores the splits, the draws of operators that came with the data, and the labels of clean splits."""
     drawn = data.load(train, heldout, context.stream)
     splits: dict[str, Tensor] = {name: getattr(drawn, name) for name in SPLITS}
     sizes = {name: len(x) for name, x in splits.items()}
-    return Outcome(
-        {"shape": list(data.shape()), "sizes": sizes}, {"splits": splits, "operator": dict(drawn.operator)}
-    )
+    groups = {"splits": splits, "operator": dict(drawn.operator), "labels": dict(drawn.labels)}
+    return Outcome({"shape": list(data.shape()), "sizes": sizes}, groups)
 
 
 def load(parent: Parent) -> Data:
     """What the stage stored."""
-    return Data(**parent.tensors("splits"), operator=parent.tensors("operator"))
+    stored = parent.tensors
+    return Data(**stored("splits"), operator=stored("operator"), labels=stored("labels"))

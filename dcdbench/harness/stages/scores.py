@@ -40,9 +40,9 @@ def run(
     clean = splits.reference if len(splits.reference) else None
     law = data.law() if hasattr(data, "law") else None
     ideal = method.expected(law, corruption) if method else None
-    reference = Reference(
-        clean, measurement.load(context.parents["measurement"], "test", corruption), corruption, law
-    )
+    test = measurement.load(context.parents["measurement"], "test", corruption)
+    train = None if data.corrupted else splits.train
+    reference = Reference(clean, test, corruption, law, train, splits.labels.get("reference"))
     x = _samples(context, source, ideal, splits.floor, reference)
     scores, skipped = _score(context, x, metrics, reference)
     result = {"n": len(x), "scores": scores, "skipped": skipped}
