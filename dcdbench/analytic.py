@@ -84,15 +84,19 @@ class Law(ABC):
         return bool((self.spectrum[0] > 0).all())
 
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
-        """`n` independent draws, `(n, d)`, float64 on `rng.device`."""
+        """`n` independent draws, `(n, d)`, float64 on `rng.device`.
+
+        Factors are symmetric square roots, which are continuous in the covariance: eigenvectors are not, and
+        their signs are the library's choice.
+        """
         weights, means, _ = (part.to(rng.device) for part in self.components)
         values, vectors = (part.to(rng.device) for part in self.spectrum)
         k = torch.multinomial(weights, n, replacement=True, generator=rng)
         z = torch.randn(n, self.dim, generator=rng, dtype=torch.float64, device=rng.device)
-        factors = vectors * values.sqrt().unsqueeze(-2)
+        roots = (vectors * values.sqrt().unsqueeze(-2)) @ vectors.mT
         x = torch.empty_like(z)
-        for i in range(len(weights)):  # gathering the factors would take n d^2 numbers
-            x[k == i] = means[i] + z[k == i] @ factors[i].mT
+        for i in range(len(weights)):  # gathering the roots would take n d^2 numbers
+            x[k == i] = means[i] + z[k == i] @ roots[i]
         return x
 
     def log_prob(self, x: Tensor, sigma: float | Tensor = 0.0) -> Tensor:

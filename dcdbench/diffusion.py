@@ -24,15 +24,26 @@ def edm_weight(sigma: Tensor, sigma_data: float) -> Tensor:
 
 
 def lognormal_levels(
-    n: int, mean: float, std: float, rng: torch.Generator, low: float = 0.0, high: float = math.inf
+    n: int,
+    mean: float,
+    std: float,
+    rng: torch.Generator,
+    low: float = 0.0,
+    high: float = math.inf,
+    *,
+    scale: float = 1.0,
 ) -> Tensor:
-    r"""`n` noise levels with `log sigma ~ N(mean, std^2)`, conditioned on `low < sigma < high`.
+    r"""`n` noise levels with `log(sigma / scale) ~ N(mean, std^2)`, conditioned on `low < sigma < high`.
 
     The condition is exact (by the inverse distribution function), so that no atom sits at a bound.
+
+    The scale is the standard deviation of the data, so that the share of levels at which the data are hidden
+    does not depend on their unit.
 
     Raises:
         ValueError: Where the law has no mass that a float64 can tell from 0 between the bounds.
     """
+    low, high = low / scale, high / scale
     bounds = [(math.log(s) - mean) / std if s > 0 else -math.inf for s in (low, high)]
     u = torch.rand(n, generator=rng, device=rng.device, dtype=torch.float64)
     sign = 1.0
@@ -40,9 +51,11 @@ def lognormal_levels(
         bounds, sign = [-bounds[1], -bounds[0]], -1.0
     p_low, p_high = (math.erfc(-z / math.sqrt(2)) / 2 for z in bounds)  # torch's `ndtr` has no digits there
     if not p_high - p_low > 1e-300:
-        raise ValueError(f"exp(N({mean:g}, {std:g}^2)) has no mass in ({low:g}, {high:g})")
+        raise ValueError(
+            f"{scale:g} exp(N({mean:g}, {std:g}^2)) has no mass in ({low * scale:g}, {high * scale:g})"
+        )
     z = sign * torch.special.ndtri(p_low + (p_high - p_low) * u)
-    return torch.exp(mean + std * z).clamp(low or None, high).float()
+    return (scale * torch.exp(mean + std * z).clamp(low or None, high)).float()
 
 
 def karras_levels(steps: int, low: float, high: float, rho: float = 7.0) -> Tensor:

@@ -140,7 +140,7 @@ class OperatorLaw(Protocol):
 class Denoiser(Protocol):
     """`D(x_t, sigma, A) -> E[x | x_t]`."""
 
-    sigma_data: float  # the scale of the data, which weights of objectives refer to
+    sigma_data: float  # the standard deviation of the data: the unit of noise levels, and of weights
 
     def __call__(self, x_t: Tensor, sigma: Tensor, A: Operator | None = None) -> Tensor:
         """The estimate, `(B, *)`, of noisy `x_t`, `(B, *)`, at noise levels `sigma`, `(B,)`."""

@@ -53,7 +53,7 @@ class Linear:
     """A linear denoiser, `(d, d)`, with constant coefficients."""
 
     matrix: Tensor
-    sigma_data: float = 0.5
+    sigma_data: float = 1.0
 
     def __call__(self, x_t: Tensor, sigma: Tensor, A: Operator | None = None) -> Tensor:
         """`matrix x_t`."""

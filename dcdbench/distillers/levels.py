@@ -15,7 +15,8 @@ from dcdbench.problem import Corruption, Fake
 from dcdbench.protocols import Judges, Objective, View
 
 Range = Literal["all", "above", "below"]
-LOWEST, HIGHEST = 0.02, 80.0  # where a denoiser is the identity to rounding, and where it knows nothing
+# In units of the data: where a denoiser is all but the identity, and where it knows nothing.
+LOWEST, HIGHEST = 0.04, 160.0
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Leveled:
 
     Args:
         levels: The range of noise levels: all, above or below the noise of the measurements.
-        p_mean: The mean of `log sigma`, before the range.
+        p_mean: The mean of `log(sigma / sigma_data)`, before the range.
         p_std: The standard deviation of `log sigma`, before the range.
     """
 
@@ -46,11 +47,11 @@ class Leveled:
     def supports(self, objective: Objective, corruption: Corruption, *, noise: bool = False) -> str | None:
         """All, but for a range that is empty, or that a discriminator cannot see."""
         lowest = objective.lowest(corruption.sigma_y)
-        if self.levels == "below" and corruption.sigma_y <= LOWEST:
-            return f"levels below sigma_y are none: sigma_y is {corruption.sigma_y:g}"
+        if self.levels == "below" and corruption.sigma_y == 0:
+            return "levels below sigma_y are none: sigma_y is 0"
         if self.levels == "below" and noise and lowest > 0:
             return "noisy fakes cannot be seen below sigma_y: choose noise: false, or levels: above"
-        if self.discriminates and self.levels != "above" and not noise and lowest > LOWEST:
+        if self.discriminates and self.levels != "above" and not noise and lowest > 0:
             return "a discriminator cannot see real measurements below sigma_y: choose levels: above"
         return None
 
@@ -59,33 +60,39 @@ class Leveled:
 
         A fake that carries measurement noise cannot be seen below the objective's lowest level.
         """
-        low, high = LOWEST, HIGHEST
+        unit = judges.teacher.sigma_data
+        low, high = LOWEST * unit, HIGHEST * unit
         if self.levels == "above":
             low = max(low, judges.sigma_y)
         elif self.levels == "below":
-            high = judges.sigma_y
+            low, high = min(low, judges.sigma_y / 10), judges.sigma_y
         low = max(low, judges.objective.lowest(fake.sigma_y))
         if not low < high:
             raise ValueError(
                 f"no noise level between {low:g} and {high:g}: a fake with measurement noise "
                 "has none below sigma_y, so choose noise: false or another range"
             )
-        return lognormal_levels(len(fake), self.p_mean, self.p_std, rng, low, high).to(fake.y)
+        return lognormal_levels(len(fake), self.p_mean, self.p_std, rng, low, high, scale=unit).to(fake.y)
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What is seen of fakes at their noise levels, each `(B, *measured)`."""
+    """What is seen of fakes at their noise levels, each `(B, *measured)`.
 
-    view: View  # carries the generator's gradient
+    Estimates, and what is estimated, are in units of the standard deviation of the data, the teacher's
+    `sigma_data`, so that losses and their gradients do not depend on the data's unit.
+    """
+
+    view: View  # in the data's own unit; carries the generator's gradient
     u: Tensor  # what is to be estimated; carries the generator's gradient
     teacher: Tensor  # its estimates
     critic: Tensor
 
 
 def look(judges: Judges, fake: Fake, sigma: Tensor, rng: torch.Generator, *, grad: bool) -> Seen:
-    """The estimates of teacher and critic; with `grad`, gradients flow through both to the fake."""
+    """The estimates of teacher and critic, in units of the data; with `grad`, gradients flow through both."""
     view = judges.objective.view(fake, sigma, rng)
     with torch.set_grad_enabled(grad and torch.is_grad_enabled()):
         teacher, critic = view.estimate(judges.teacher), view.estimate(judges.critic)
-    return Seen(view, view.of(judges.objective.signal(fake)), teacher, critic)
+    u, unit = view.of(judges.objective.signal(fake)), judges.teacher.sigma_data
+    return Seen(view, u / unit, teacher / unit, critic / unit)

@@ -33,7 +33,7 @@ class SiM(Leveled):
 
     Args:
         levels: The range of noise levels: all, above or below the noise of the measurements.
-        p_mean: The mean of `log sigma`, before the range.
+        p_mean: The mean of `log(sigma / sigma_data)`, before the range.
         p_std: The standard deviation of `log sigma`, before the range.
         huber: `c`, > 0, in units of `sigma_data sqrt(entries)`, the norm of data; None for the squared
             distance.
@@ -53,6 +53,5 @@ class SiM(Leveled):
         if self.huber is None:
             scale = teacher_error(seen)
         else:
-            c = self.huber * judges.teacher.sigma_data
-            scale = (mean_per_sample(gap.square()) + c**2).sqrt()
+            scale = (mean_per_sample(gap.square()) + self.huber**2).sqrt()
         return mean_per_sample(gap * error / expand(scale, gap))

@@ -20,7 +20,7 @@ def teacher_error(seen: Seen) -> Tensor:
 
 
 def along(direction: Tensor, seen: Seen) -> Tensor:
-    """A loss, `(B,)`, whose gradient with respect to the fake signal is `direction`, per entry of it."""
+    """A loss, `(B,)`, whose gradient by the fake signal, in units of the data, is `direction`."""
     return mean_per_sample(direction.detach() * seen.u)
 
 
@@ -40,7 +40,7 @@ class Adversarial(Leveled):
 
     Args:
         levels: The range of noise levels: all, above or below the noise of the measurements.
-        p_mean: The mean of `log sigma`, before the range.
+        p_mean: The mean of `log(sigma / sigma_data)`, before the range.
         p_std: The standard deviation of `log sigma`, before the range.
         adversarial: The weight, `>= 0`, of the adversarial term; without it no discriminator is trained.
     """

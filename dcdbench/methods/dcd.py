@@ -38,7 +38,7 @@ class DCD:
         critic_lr: The critic's learning rate.
         critic_steps: Steps of the critic per step of the generator.
         start: Generator and critic start from the `teacher`'s weights or from `random` ones.
-        sigma_init: The noise level at which the network serves as a generator.
+        sigma_init: The noise level at which the network serves as a generator, in units of `sigma_data`.
         latent: Whether a generator that is shown a draw of A sees its latents through it or in full.
         noise: Whether the generator's step adds measurement noise to the fakes. None for
             what the objective needs: yes where it models the noise as part of the data.
@@ -57,7 +57,7 @@ class DCD:
     critic_lr: float = 3e-4
     critic_steps: int = 2
     start: Literal["teacher", "random"] = "teacher"
-    sigma_init: float = 2.5
+    sigma_init: float = 5.0
     latent: Latent = "full"
     noise: bool | None = None
     halflife_kimg: float = 50.0

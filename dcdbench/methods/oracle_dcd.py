@@ -32,7 +32,7 @@ class OracleDCD(DCD):
         critic_lr: The critic's learning rate.
         critic_steps: Steps of the critic per step of the generator.
         start: Generator and critic start from the weights of phase I (`teacher`) or from `random` ones.
-        sigma_init: The noise level at which the network serves as a generator.
+        sigma_init: The noise level at which the network serves as a generator, in units of `sigma_data`.
         latent: Whether a generator that is shown a draw of A sees its latents through it (`seen`) or in
             `full`.
         noise: Whether the generator's step adds measurement noise to the fakes. None for

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["Teacher"]
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -72,7 +73,8 @@ class Teacher:
         lowest = objective.lowest(corruption.sigma_y)
         if fills(objective, corruption):
             last = lowest if self.sampling == "truncated" else 0.0
-            return FilledMean(law, objective, corruption, max(last, Heun.sigma_min))
+            least = Heun.sigma_min * math.sqrt(float(law.cov.diagonal().mean()))
+            return FilledMean(law, objective, corruption, max(last, least))
         if not denoising(corruption):
             return None
         if self.sampling == "truncated":

@@ -2,7 +2,8 @@ r"""A network as a denoiser: the preconditioning of EDM.
 
 Elucidating the Design Space of Diffusion-Based Generative Models (Karras et al., 2022),
 https://arxiv.org/abs/2206.00364, table 1. Written for data with mean 0, it is applied here
-to data minus their overall mean.
+to data minus their overall mean; and for data of standard deviation 0.5, whose level `sigma` is
+`2 sigma` here, in units of the data.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class Preconditioned(nn.Module):
-    r"""`D(x_t, sigma) = c_skip x_t + c_out F(c_in x_t, log(sigma) / 4, condition)`.
+    r"""`D(x_t, sigma) = c_skip x_t + c_out F(c_in x_t, log(sigma / sigma_data) / 4, condition)`.
+
+    The network is told noise levels in units of `sigma_data` too, so that it does not depend on the data's.
 
     A denoiser that is shown a draw of A sees `x_t` through it, as `A.back(A(x_t))`. What A does not show
     stays uncertain at low noise, where `c_out` vanishes: there `F` counts by `sigma_data` instead. (So it
@@ -65,7 +68,9 @@ class Preconditioned(nn.Module):
         return self._network(self._centred(x_t, A) / total.sqrt(), sigma, A)
 
     def _network(self, scaled: Tensor, sigma: Tensor, A: Operator | None) -> Tensor:
-        out: Tensor = self.net(scaled, sigma.log() / 4, None if A is None else shown(A, scaled))
+        out: Tensor = self.net(
+            scaled, (sigma / self.sigma_data).log() / 4, None if A is None else shown(A, scaled)
+        )
         return out
 
     def _centred(self, x_t: Tensor, A: Operator | None) -> Tensor:

@@ -46,13 +46,13 @@ class AmbientDiffusion:
         delta: The share of what was measured that the further corruption drops, in (0, 1).
         judged: Whether the loss counts all that was measured, or only what the further
             corruption left, which leaves the rest of the estimate untrained.
-        p_mean: The mean of `log sigma`, before the condition `sigma > sigma_y`.
+        p_mean: The mean of `log(sigma / sigma_data)`, before the condition `sigma > sigma_y`.
         p_std: The standard deviation of `log sigma`, before the condition.
     """
 
     delta: float = 0.1
     judged: Judged = "measured"
-    p_mean: float = -1.2
+    p_mean: float = -0.5
     p_std: float = 1.2
 
     def __post_init__(self) -> None:
@@ -79,7 +79,8 @@ class AmbientDiffusion:
 
     def __call__(self, denoiser: Denoiser, m: Measurement, rng: torch.Generator) -> Tensor:
         """The loss per sample, `(B,)`, per entry of the signal."""
-        sigma = lognormal_levels(len(m), self.p_mean, self.p_std, rng, low=m.sigma_y).to(m.y)
+        law, unit = (self.p_mean, self.p_std), denoiser.sigma_data
+        sigma = lognormal_levels(len(m), *law, rng, low=m.sigma_y, scale=unit).to(m.y)
         v = self.view(m, sigma, rng)
         assert v.A is not None
         estimate = m.A(v.signal(denoiser))

@@ -35,7 +35,7 @@ class AmbientTweedie:
     `sigma_y` instead, as is common, puts an atom where `1 - r = 0`, which trains nothing.)
 
     Args:
-        p_mean: The mean of `log sigma`, before the condition.
+        p_mean: The mean of `log(sigma / sigma_data)`, before the condition.
         p_std: The standard deviation of `log sigma`, before the condition.
         consistency: The weight of `w(sigma_y) |E[D(x', sigma')] - D(y, sigma_y)|^2`, where `x'` comes from
             `y` by the denoiser's own reverse process, at log-normal levels `sigma' < sigma_y`; 0 for none.
@@ -43,7 +43,7 @@ class AmbientTweedie:
         primes: How many independent `x'` there are for each `y`, at least 2, for an estimate without bias.
     """
 
-    p_mean: float = -1.2
+    p_mean: float = -0.5
     p_std: float = 1.2
     consistency: float = 0.0
     consistency_steps: int = 3
@@ -70,7 +70,8 @@ class AmbientTweedie:
 
     def __call__(self, denoiser: Denoiser, m: Measurement, rng: torch.Generator) -> Tensor:
         """The loss per sample, `(B,)`."""
-        sigma = lognormal_levels(len(m), self.p_mean, self.p_std, rng, low=m.sigma_y).to(m.y)
+        law, unit = (self.p_mean, self.p_std), denoiser.sigma_data
+        sigma = lognormal_levels(len(m), *law, rng, low=m.sigma_y, scale=unit).to(m.y)
         v = self.view(m, sigma, rng)
         r = expand(m.sigma_y**2 / sigma**2, m.y)
         error = (1 - r) * v.estimate(denoiser) + r * v.x_t - m.y
@@ -85,7 +86,8 @@ class AmbientTweedie:
         """The penalty of inconsistency below the noise of the data, `(B,)`."""
         own = torch.full((len(m),), m.sigma_y).to(m.y)
         start = View(m.y, own, m.A if m.apart else None)
-        sigma = lognormal_levels(len(m), self.p_mean, self.p_std, rng, high=m.sigma_y).to(m.y)
+        law, unit = (self.p_mean, self.p_std), denoiser.sigma_data
+        sigma = lognormal_levels(len(m), *law, rng, high=m.sigma_y, scale=unit).to(m.y)
         gap = inconsistency(denoiser, start, sigma, self.consistency_steps, self.primes, rng)
         return edm_weight(own, denoiser.sigma_data) * gap
 

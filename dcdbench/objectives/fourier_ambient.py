@@ -31,7 +31,7 @@ class FourierAmbient(AmbientDiffusion):
         delta: The share of what was measured that the further corruption drops, in (0, 1).
         judged: Whether the loss counts all that was measured, or only what the further
             corruption left, which leaves the rest of the estimate untrained.
-        p_mean: The mean of `log sigma`, before the condition `sigma > sigma_y`.
+        p_mean: The mean of `log(sigma / sigma_data)`, before the condition `sigma > sigma_y`.
         p_std: The standard deviation of `log sigma`, before the condition.
     """
 

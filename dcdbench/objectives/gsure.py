@@ -38,11 +38,11 @@ class GSURE:
     it one may be negative.
 
     Args:
-        p_mean: The mean of `log sigma`, before the condition `sigma > sigma_y`.
+        p_mean: The mean of `log(sigma / sigma_data)`, before the condition `sigma > sigma_y`.
         p_std: The standard deviation of `log sigma`, before the condition.
     """
 
-    p_mean: float = -1.2
+    p_mean: float = -0.5
     p_std: float = 1.2
 
     def supports(self, corruption: Corruption) -> str | None:
@@ -60,7 +60,8 @@ class GSURE:
 
     def __call__(self, denoiser: Denoiser, m: Measurement, rng: torch.Generator) -> Tensor:
         """The loss per sample, `(B,)`, per entry of the signal."""
-        sigma = lognormal_levels(len(m), self.p_mean, self.p_std, rng, low=m.sigma_y).to(m.y)
+        law, unit = (self.p_mean, self.p_std), denoiser.sigma_data
+        sigma = lognormal_levels(len(m), *law, rng, low=m.sigma_y, scale=unit).to(m.y)
         x_t, y = self.view(m, sigma, rng).x_t, m.A.back(m.y)
         if m.sigma_y > 0:
             out, slope = divergence(lambda x: denoiser(x, sigma), x_t, project(m.A, randn_like(x_t, rng)))

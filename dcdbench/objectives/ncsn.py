@@ -32,16 +32,17 @@ class NCSN:
     Args:
         corrected: Whether the noise of the measurements is known and taken for a part of the diffusion's.
         levels: How many levels there are.
-        sigma_max: The highest. Twice the published one, for data in [-1, 1] rather than [0, 1].
-        sigma_min: The lowest, where the noise is not corrected for; twice the published one too.
+        sigma_max: The highest, in units of `sigma_data`. The published one is 1, for images in [0, 1], whose
+            standard deviation is about 0.25.
+        sigma_min: The lowest, where the noise is not corrected for, in the same unit; published as 0.01.
         above: The lowest level in units of `sigma_y`, > 1, where it is: at `sigma_y` itself nothing
             is added, and nothing learned.
     """
 
     corrected: bool = True
     levels: int = 10
-    sigma_max: float = 2.0
-    sigma_min: float = 0.02
+    sigma_max: float = 4.0
+    sigma_min: float = 0.04
     above: float = 1.1
 
     def __post_init__(self) -> None:
@@ -52,11 +53,11 @@ class NCSN:
         if not self.above > 1:
             raise ValueError(f"above must be > 1, got {self.above}")
 
-    def schedule(self, sigma_y: float) -> Tensor:
+    def schedule(self, sigma_y: float, sigma_data: float) -> Tensor:
         """The decreasing levels, `(levels,)`, each the same share of the one before."""
-        low = self.lowest(sigma_y) or self.sigma_min
+        low = self.lowest(sigma_y) / sigma_data or self.sigma_min
         high = max(self.sigma_max, 2 * low)
-        return torch.logspace(0, 1, self.levels, base=low / high, dtype=torch.float64) * high
+        return torch.logspace(0, 1, self.levels, base=low / high, dtype=torch.float64) * (high * sigma_data)
 
     def supports(self, corruption: Corruption) -> str | None:
         """All but masks, whose zeros it would learn as if they were data."""
@@ -72,7 +73,7 @@ class NCSN:
 
     def __call__(self, denoiser: Denoiser, m: Measurement, rng: torch.Generator) -> Tensor:
         """The loss per sample, `(B,)`."""
-        schedule = self.schedule(m.sigma_y).to(m.y)
+        schedule = self.schedule(m.sigma_y, denoiser.sigma_data).to(m.y)
         sigma = schedule[torch.randint(self.levels, (len(m),), generator=rng, device=rng.device)]
         v = self.view(m, sigma, rng)
         tau = expand((sigma**2 - self._own(m.sigma_y) ** 2).sqrt(), m.y)

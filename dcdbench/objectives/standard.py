@@ -28,11 +28,11 @@ class Standard:
     r"""`w(sigma) |D(y + sigma n, sigma) - y|^2`.
 
     Args:
-        p_mean: The mean of `log sigma`.
+        p_mean: The mean of `log(sigma / sigma_data)`: EDM has -1.2 + log 2 = -0.5.
         p_std: The standard deviation of `log sigma`.
     """
 
-    p_mean: float = -1.2
+    p_mean: float = -0.5
     p_std: float = 1.2
 
     def supports(self, corruption: Corruption) -> str | None:
@@ -49,7 +49,7 @@ class Standard:
 
     def __call__(self, denoiser: Denoiser, m: Measurement, rng: torch.Generator) -> Tensor:
         """The loss per sample, `(B,)`."""
-        sigma = lognormal_levels(len(m), self.p_mean, self.p_std, rng).to(m.y)
+        sigma = lognormal_levels(len(m), self.p_mean, self.p_std, rng, scale=denoiser.sigma_data).to(m.y)
         v = self.view(m, sigma, rng)
         error = v.estimate(denoiser) - m.y
         return edm_weight(sigma, denoiser.sigma_data) * mean_per_sample(error**2)

@@ -45,7 +45,7 @@ class Fool:
         critic_lr: The critic's, which falls alike.
         critic_steps: Steps of the critic per step of the generator.
         penalty: The weight of the gradient penalty.
-        sigma_init: The noise level at which the network serves as a generator.
+        sigma_init: The noise level at which the network serves as a generator, in units of `sigma_data`.
         halflife_kimg: That of the running average of the generator, which is the result.
     """
 
@@ -56,7 +56,7 @@ class Fool:
     critic_lr: float = 3e-3
     critic_steps: int = 3
     penalty: float = 0.3
-    sigma_init: float = 2.5
+    sigma_init: float = 5.0
     halflife_kimg: float = 50.0
 
     kind: ClassVar[str] = "student"

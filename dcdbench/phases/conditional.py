@@ -39,7 +39,7 @@ class Conditioned:
         decay: The share of the training in which the rate falls.
         halflife_kimg: That of the running average of the weights, which is the result.
         clip: The largest norm of the gradient.
-        p_mean: The mean of `log sigma`.
+        p_mean: The mean of `log(sigma / sigma_data)`: EDM has -1.2 + log 2 = -0.5.
         p_std: The standard deviation of `log sigma`.
         warm: Whether the model goes on from the weights of the phase before.
         lap: Which repetition this is; each has randomness of its own.
@@ -54,7 +54,7 @@ class Conditioned:
     decay: float = 0.5
     halflife_kimg: float = 50.0
     clip: float = 10.0
-    p_mean: float = -1.2
+    p_mean: float = -0.5
     p_std: float = 1.2
     warm: bool = True
     lap: int = 0
@@ -109,7 +109,7 @@ class Conditioned:
     ) -> torch.Tensor:
         x, m = pairs
         rng = (stream / "noise").rng(x.device)
-        sigma = lognormal_levels(len(x), self.p_mean, self.p_std, rng).to(x)
+        sigma = lognormal_levels(len(x), self.p_mean, self.p_std, rng, scale=net.sigma_data).to(x)
         x_t = x + expand(sigma, x) * randn_like(x, rng)
         error = net(x_t, sigma, Beside.of(m, net.location, net.sigma_data)) - x
         return edm_weight(sigma, net.sigma_data) * mean_per_sample(error**2)

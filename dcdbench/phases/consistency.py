@@ -75,9 +75,9 @@ class Consistency:
             {"teacher": copy_of(parent, trained=False)},
         )
 
-    def levels(self, sigma_y: float) -> Tensor:
+    def levels(self, sigma_y: float, sigma_data: float) -> Tensor:
         """The decreasing noise levels, `(steps,)`, of the teacher's sampler."""
-        return Heun(self.objective, "truncated", sigma_y, self.steps).levels()
+        return Heun(self.objective, "truncated", sigma_y, self.steps).levels(sigma_data)
 
     def step(self, state: State, problem: Problem, stream: Stream) -> dict[str, float]:
         """One step on one batch, each measurement at a level of its own."""
@@ -99,10 +99,10 @@ class Consistency:
 
     def _loss(self, state: State, problem: Problem, rng: torch.Generator) -> Tensor:
         m = batch_of(problem.train, self.batch, rng)
-        levels = self.levels(m.sigma_y).to(m.y)
+        teacher, target = state.frozen["teacher"], state.averages["target"]
+        levels = self.levels(m.sigma_y, teacher.sigma_data).to(m.y)
         n = torch.randint(self.steps - 1, (self.batch,), generator=rng, device=rng.device)
         view = self.objective.view(m, levels[n], rng)
-        teacher, target = state.frozen["teacher"], state.averages["target"]
         with torch.no_grad():
             wanted = jump(target, teacher, heun_step(teacher, view, levels[n + 1]), levels[-1])
         net = state.trained["student"]

@@ -46,7 +46,7 @@ class Distil:
             full steps is noise.
         critic_steps: Steps of the critic per step of the generator.
         start: Generator and critic start from the `teacher`'s weights or from `random` ones.
-        sigma_init: The noise level at which the network serves as a generator.
+        sigma_init: The noise level at which the network serves as a generator, in units of `sigma_data`.
         latent: Whether a generator that is shown a draw of A sees its latents through it or in full.
         noise: Whether the generator's step adds measurement noise to the fakes.
         halflife_kimg: That of the running average of the generator, which is the result.
@@ -71,7 +71,7 @@ class Distil:
     warmup: float = 0.1
     critic_steps: int = 2
     start: Literal["teacher", "random"] = "teacher"
-    sigma_init: float = 2.5
+    sigma_init: float = 5.0
     latent: Latent = "seen"
     noise: bool = False
     halflife_kimg: float = 50.0

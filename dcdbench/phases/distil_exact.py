@@ -30,7 +30,7 @@ class DistilExact(Distil):
         warmup: The share in which it rises.
         critic_steps: Steps of the critic per step of the generator.
         start: Generator and critic start from the trained `teacher`'s weights or from `random` ones.
-        sigma_init: The noise level at which the network serves as a generator.
+        sigma_init: The noise level at which the network serves as a generator, in units of `sigma_data`.
         latent: Whether a generator that is shown a draw of A sees its latents through it or in full.
         noise: Whether the generator's step adds measurement noise to the fakes.
         halflife_kimg: That of the running average of the generator, which is the result.

@@ -17,6 +17,7 @@ from dcdbench.protocols import Network, Objective
 from dcdbench.streams import Stream
 from dcdbench.training import Diverged
 
+TINY = 1e-30  # the variance of data that are constant
 SCALED = 4096  # measurements from which a network takes the scale of the data
 
 
@@ -67,7 +68,7 @@ def scale_of(m: Measurement, through: bool, lowest: float, rng: torch.Generator)
     """
     if not through:
         mean, variance = float(m.y.double().mean()), float(m.y.double().var(correction=0))
-        return mean, math.sqrt(max(variance - lowest**2, 0.01 * variance, 1e-8))
+        return mean, math.sqrt(max(variance - lowest**2, 0.01 * variance, TINY))
 
     def noise(like: Tensor) -> Tensor:
         return torch.randn(like.shape, generator=rng, device=rng.device).to(like)
@@ -80,7 +81,7 @@ def scale_of(m: Measurement, through: bool, lowest: float, rng: torch.Generator)
         for t in (m.y - mean * flat, m.A(noise(signal)), lowest * m.A.restrict(noise(m.y)))
     ]
     variance = power[0] / max(power[1], 1e-12)
-    return mean, math.sqrt(max(variance - power[2] / max(power[1], 1e-12), 0.01 * variance, 1e-8))
+    return mean, math.sqrt(max(variance - power[2] / max(power[1], 1e-12), 0.01 * variance, TINY))
 
 
 def checked(value: float, bound: float, name: str, stream: Stream) -> float:

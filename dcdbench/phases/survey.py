@@ -21,6 +21,7 @@ def survey(distiller: Distiller, judges: Judges, fake: Fake, rng: torch.Generato
     seen = look(judges, fake, distiller.sigma(judges, fake, rng), rng, grad=False)
     gap, error = seen.teacher - seen.critic, seen.critic - seen.u
     spread = {"student": seen.u, "teacher": seen.teacher, "critic": seen.critic}
+    unit = judges.teacher.sigma_data
     return {"critic_lag": float((gap * error).mean() / gap.square().mean().clamp(min=1e-12))} | {
-        f"{name}_variance": float(t.var(0).mean()) for name, t in spread.items()
+        f"{name}_variance": unit**2 * float(t.var(0).mean()) for name, t in spread.items()
     }

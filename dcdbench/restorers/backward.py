@@ -26,20 +26,21 @@ class Backward:
 
     Args:
         steps: The number of noise levels.
-        sigma_min: The lowest but 0, at most.
+        sigma_min: The lowest but 0, at most, in units of `sigma_data`.
         rho: Bends the levels: the higher, the more of them are low.
     """
 
     steps: int = 18
-    sigma_min: float = 0.002
+    sigma_min: float = 0.004
     rho: float = 7.0
 
     @torch.no_grad()
     def restore(self, denoiser: Denoiser, problem: Problem, stream: Stream) -> Tensor:
         """One signal per training measurement, `(n, *signal)`."""
         m = problem.train
-        low = min(self.sigma_min, m.sigma_y / 10)
-        levels = karras_levels(self.steps, low, m.sigma_y, self.rho)
+        high = m.sigma_y / denoiser.sigma_data
+        low = min(self.sigma_min, high / 10)
+        levels = denoiser.sigma_data * karras_levels(self.steps, low, high, self.rho)
         return heun(
             lambda x, sigma: denoiser(x, torch.full((len(x),), sigma).to(x)),
             m.y,

@@ -68,15 +68,15 @@ class Conditional:
     Args:
         steps: The number of noise levels.
         pool: The most measurements that are restored.
-        sigma_min: The lowest noise level but 0.
-        sigma_max: The highest.
+        sigma_min: The lowest noise level but 0, in units of `sigma_data`.
+        sigma_max: The highest, in the same unit.
         rho: Bends the levels: the higher, the more of them are low.
     """
 
     steps: int = 18
     pool: int = 20_000
-    sigma_min: float = 0.002
-    sigma_max: float = 80.0
+    sigma_min: float = 0.004
+    sigma_max: float = 160.0
     rho: float = 7.0
 
     @torch.no_grad()
@@ -97,9 +97,10 @@ class Conditional:
         return in_portions(lambda part, rng: self._portion(denoiser, part, rng), m, rng)
 
     def _portion(self, denoiser: Preconditioned, m: Measurement, rng: torch.Generator) -> Tensor:
-        levels = karras_levels(self.steps, self.sigma_min, self.sigma_max, self.rho)
-        given = Beside.of(m, denoiser.location, denoiser.sigma_data)
-        x_t = self.sigma_max * torch.randn(len(m), *m.shape, generator=rng, device=rng.device).to(m.y)
+        unit = denoiser.sigma_data
+        levels = unit * karras_levels(self.steps, self.sigma_min, self.sigma_max, self.rho)
+        given = Beside.of(m, denoiser.location, unit)
+        x_t = float(levels[0]) * torch.randn(len(m), *m.shape, generator=rng, device=rng.device).to(m.y)
         return heun(
             lambda x, sigma: denoiser(x, torch.full((len(x),), sigma).to(x), given),
             x_t,

@@ -40,7 +40,7 @@ class MMPS:
         floor: The least noise that measurements are said to have, relative to the size of signals.
         trust: The least noise that they are said to have at a level, relative to the level: a network's
             Jacobian is no covariance, and what is nearly certain by it alone would be divided by about 0.
-        sigma_min: The lowest noise level but 0.
+        sigma_min: The lowest noise level but 0, relative to the size of signals.
         top: The highest, relative to the size of signals. A Jacobian counts by the square of the level, and
             errors of a network with it: where few trainings reach, samples end far from all signals.
         rho: Bends the levels: the higher, the more of them are low.
@@ -51,7 +51,7 @@ class MMPS:
     pool: int = 4096
     floor: float = 0.01
     trust: float = 0.1
-    sigma_min: float = 0.005
+    sigma_min: float = 0.01
     top: float = 3.0
     rho: float = 7.0
 
@@ -70,7 +70,7 @@ class MMPS:
     def sample(self, denoiser: Denoiser, m: Measurement, rng: torch.Generator) -> Tensor:
         """One sample of each posterior, `(n, *signal)`."""
         size, sigma_max = denoiser.sigma_data, self.top * denoiser.sigma_data
-        levels = karras_levels(self.steps, self.sigma_min, sigma_max, self.rho)
+        levels = size * karras_levels(self.steps, self.sigma_min, self.top, self.rho)
         sigma_y = max(m.sigma_y, self.floor * size)
 
         def denoise(x: Tensor, sigma: float) -> Tensor:

@@ -27,16 +27,16 @@ class Churned(Heun):
         mode: `full` or `truncated`, as for Heun's method.
         sigma_y: The noise of the measurements that the denoiser was trained on.
         steps: The number of levels.
-        sigma_min: The lowest level above 0.
-        sigma_max: The highest level, where trajectories start.
+        sigma_min: The lowest level above 0, in units of the denoiser's `sigma_data`.
+        sigma_max: The highest level, where trajectories start, in the same unit.
         rho: How levels are spaced: evenly in `sigma^(1 / rho)`.
         churn: How much noise is added over all steps, at most `sqrt(2) - 1` of the level at each.
-        between: The levels between which it is added.
+        between: The levels between which it is added, in units of `sigma_data`.
         inflated: The standard deviation of added noise, in units of what the level asks for.
     """
 
     churn: float = 40.0
-    between: tuple[float, float] = (0.05, 50.0)
+    between: tuple[float, float] = (0.1, 100.0)
     inflated: float = 1.003
 
     @torch.no_grad()
@@ -44,10 +44,10 @@ class Churned(Heun):
         """`n` signals, on the device of `rng`."""
         assert denoiser is not None
         count = Counted(denoiser, self.objective.draw(problem.corruption, problem.shape, n, rng))
-        levels = self.levels()
+        levels = self.levels(denoiser.sigma_data)
         x_t = float(levels[0]) * self._noise(count.A, problem, n, rng)
         for sigma, after in zip(levels[:-1].tolist(), levels[1:].tolist(), strict=True):
-            raised = sigma * (1 + self._share(sigma))
+            raised = sigma * (1 + self._share(sigma / denoiser.sigma_data))
             if raised > sigma:
                 spread = self.inflated * math.sqrt(raised**2 - sigma**2)
                 x_t = x_t + spread * self._noise(count.A, problem, n, rng)
@@ -57,6 +57,6 @@ class Churned(Heun):
         return Samples(x_t if count.A is None else count.signal, count.calls)
 
     def _share(self, sigma: float) -> float:
-        """By how much of itself a level is raised."""
+        """By how much of itself a level, in units of the data, is raised."""
         low, high = self.between
         return min(self.churn / self.steps, math.sqrt(2) - 1) if low <= sigma <= high else 0.0

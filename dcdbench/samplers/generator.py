@@ -15,13 +15,13 @@ from dcdbench.protocols import Denoiser, Samples
 
 @dataclass(frozen=True)
 class Generator:
-    r"""`G(z) = D(sigma_init z, sigma_init)`, `z ~ N(0, I)`, for a generator with a denoiser's architecture.
+    r"""`G(z) = D(s z, s)`, `s = sigma_init sigma_data`, `z ~ N(0, I)`, for a generator built as a denoiser.
 
     Args:
-        sigma_init: The noise level of the input.
+        sigma_init: The noise level of the input, in units of the network's `sigma_data`.
     """
 
-    sigma_init: float = 2.5
+    sigma_init: float = 5.0
 
     @torch.no_grad()
     def sample(self, denoiser: Denoiser | None, problem: Problem, n: int, rng: torch.Generator) -> Samples:
@@ -32,4 +32,5 @@ class Generator:
     def draw(self, generator: Denoiser, shape: tuple[int, ...], n: int, rng: torch.Generator) -> Tensor:
         """`n` signals of `shape`; differentiable."""
         z = torch.randn(n, *shape, generator=rng, device=rng.device)
-        return generator(self.sigma_init * z, torch.full((n,), self.sigma_init, device=rng.device))
+        level = self.sigma_init * generator.sigma_data
+        return generator(level * z, torch.full((n,), level, device=rng.device))

@@ -28,8 +28,8 @@ class Guided(Heun):
         mode: `full` or `truncated`, as for Heun's method.
         sigma_y: The noise of the measurements that the denoiser was trained on.
         steps: The number of levels.
-        sigma_min: The lowest level above 0.
-        sigma_max: The highest level, where trajectories start.
+        sigma_min: The lowest level above 0, in units of the denoiser's `sigma_data`.
+        sigma_max: The highest level, where trajectories start, in the same unit.
         rho: How levels are spaced: evenly in `sigma^(1 / rho)`.
         guidance: `w`, at least 0.
         draws: How many draws `B` there are at each step.
@@ -50,7 +50,7 @@ class Guided(Heun):
         assert denoiser is not None
         seen = Seen(denoiser)
         A = self._draw(problem, n, rng)
-        levels = self.levels()
+        levels = self.levels(denoiser.sigma_data)
         x = float(levels[0]) * torch.randn(n, *problem.shape, generator=rng, device=rng.device)
         for k in range(len(levels) - 1):
             pull = self._pull(seen, x, float(levels[k]), A, problem, rng) if self.guidance > 0 else 0.0

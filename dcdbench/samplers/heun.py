@@ -29,8 +29,9 @@ class Heun:
         mode: `full` or `truncated`.
         sigma_y: The noise of the measurements that the denoiser was trained on.
         steps: The number of levels.
-        sigma_min: The lowest level above 0.
-        sigma_max: The highest level, where trajectories start.
+        sigma_min: The lowest level above 0, in units of the denoiser's `sigma_data`.
+        sigma_max: The highest level, where trajectories start, in the same unit. EDM's levels are 0.002 and
+            80 for data of standard deviation 0.5.
         rho: How levels are spaced: evenly in `sigma^(1 / rho)`.
     """
 
@@ -38,24 +39,24 @@ class Heun:
     mode: Literal["full", "truncated"]
     sigma_y: float
     steps: int = 18
-    sigma_min: float = 0.002
-    sigma_max: float = 80.0
+    sigma_min: float = 0.004
+    sigma_max: float = 160.0
     rho: float = 7.0
 
-    def levels(self) -> Tensor:
-        """The decreasing noise levels that the sampler visits, the last of `full` being 0."""
+    def levels(self, sigma_data: float) -> Tensor:
+        """The decreasing noise levels that the sampler visits for such data, the last of `full` being 0."""
+        lowest = self.sigma_min
         if self.mode == "truncated":
-            lowest = max(self.objective.lowest(self.sigma_y), self.sigma_min)
-            return karras_levels(self.steps, lowest, self.sigma_max, self.rho)
-        full = karras_levels(self.steps, self.sigma_min, self.sigma_max, self.rho)
-        return torch.cat([full, full.new_zeros(1)])
+            lowest = max(self.objective.lowest(self.sigma_y) / sigma_data, lowest)
+        levels = sigma_data * karras_levels(self.steps, lowest, self.sigma_max, self.rho)
+        return levels if self.mode == "truncated" else torch.cat([levels, levels.new_zeros(1)])
 
     @torch.no_grad()
     def sample(self, denoiser: Denoiser | None, problem: Problem, n: int, rng: torch.Generator) -> Samples:
         """`n` signals, on the device of `rng`."""
         assert denoiser is not None
         count = Counted(denoiser, self.objective.draw(problem.corruption, problem.shape, n, rng))
-        levels = self.levels()
+        levels = self.levels(denoiser.sigma_data)
         x_t = heun(count, float(levels[0]) * self._noise(count.A, problem, n, rng), levels)
         view = self._view(x_t, levels, count.A)
         if self.mode == "truncated":

@@ -47,7 +47,7 @@ class Langevin:
         """`n` signals, on the device of `rng`."""
         assert denoiser is not None
         count = Counted(denoiser, None)
-        levels = self.objective.schedule(self.sigma_y).tolist()
+        levels = self.objective.schedule(self.sigma_y, denoiser.sigma_data).tolist()
         x = levels[0] * torch.randn(n, *problem.shape, generator=rng, device=rng.device)
         for sigma in levels:
             for _ in range(self.steps):

@@ -22,7 +22,7 @@ class OneStep:
 
     Args:
         objective: That of the teacher, which says what the network is conditioned on.
-        sigma_init: The noise level of the input.
+        sigma_init: The noise level of the input, in units of the network's `sigma_data`.
         latent: Whether a network that is shown a draw of A sees its latents through it or in full.
     """
 
@@ -47,8 +47,9 @@ def generate(
     latent: Latent,
     rng: torch.Generator,
 ) -> Tensor:
-    r"""`G(z) = D(sigma_init z, sigma_init)`, `z ~ N(0, I)`, differentiable; `(n, *signal)`."""
+    r"""`G(z) = D(s z, s)`, `s = sigma_init sigma_data`, `z ~ N(0, I)`, differentiable; `(n, *signal)`."""
     A = objective.draw(problem.corruption, problem.shape, n, rng)
-    z = sigma_init * torch.randn(n, *problem.shape, generator=rng, device=rng.device)
-    sigma = torch.full((n,), sigma_init, device=rng.device)
+    level = sigma_init * generator.sigma_data
+    z = level * torch.randn(n, *problem.shape, generator=rng, device=rng.device)
+    sigma = torch.full((n,), level, device=rng.device)
     return generator(z if A is None or latent == "full" else A.back(A(z)), sigma, A)

@@ -141,7 +141,7 @@ class Affine:
     """`W x_t + b` of what is shown, with the coefficients in one vector."""
 
     coefficients: Tensor  # (d * (d + 1),)
-    sigma_data: float = 0.5
+    sigma_data: float = 1.0
 
     def __call__(self, x_t: Tensor, sigma: Tensor, A: Operator | None = None) -> Tensor:
         flat = x_t.flatten(1)

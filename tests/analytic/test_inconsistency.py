@@ -41,7 +41,7 @@ class Exact:
 
     law: Law = LAW
     factor: float | Tensor = 1.0
-    sigma_data: float = 0.5
+    sigma_data: float = 1.0
 
     def __call__(self, x_t: Tensor, sigma: Tensor, A: Operator | None = None) -> Tensor:
         factor = torch.where(sigma < SIGMA_Y, torch.as_tensor(self.factor), 1.0).to(x_t)

@@ -41,7 +41,7 @@ class Between:
     start: Denoiser
     end: Denoiser
     part: float
-    sigma_data: float = 0.5
+    sigma_data: float = 1.0
 
     def __call__(self, x_t: Tensor, sigma: Tensor, A: Operator | None = None) -> Tensor:
         return torch.lerp(self.start(x_t, sigma, A), self.end(x_t, sigma, A), self.part)
@@ -52,7 +52,7 @@ class Of:
     """The exact denoiser of a law."""
 
     law: Law
-    sigma_data: float = 0.5
+    sigma_data: float = 1.0
 
     def __call__(self, x_t: Tensor, sigma: Tensor, A: Operator | None = None) -> Tensor:
         return self.law.denoise(x_t, sigma)

@@ -80,7 +80,7 @@ class Exact:
     """The teacher, or with parameters the exact critic of fakes; `part` of the way from one to the other."""
 
     theta: Tensor | None = None
-    sigma_data: float = 0.5
+    sigma_data: float = 1.0
 
     def __call__(self, x_t: Tensor, sigma: Tensor, A: Operator | None = None) -> Tensor:
         if self.theta is None:
@@ -152,7 +152,7 @@ def test_sim_with_the_squared_distance_is_sid_with_alpha_one(levels: Any) -> Non
     assert not torch.allclose(loss, other) and not torch.allclose(slopes[0], slopes[2])
 
 
-def distance(y: Tensor, huber: float, sigma_data: float = 0.5) -> Tensor:
+def distance(y: Tensor, huber: float, sigma_data: float = 1.0) -> Tensor:
     """The pseudo-Huber distance of `y`, `(B, d)`, whose constant grows with the norm of data."""
     c = huber * sigma_data * math.sqrt(y.shape[1])
     return (y.square().sum(1) + c**2).sqrt() - c

@@ -70,19 +70,19 @@ def test_the_minimiser_is_the_score(objective: NCSN, law: Law, other: Law) -> No
 
 
 def test_levels_are_geometric_and_above_the_noise() -> None:
-    levels = NCSN(levels=7).schedule(SIGMA_Y)
+    levels = NCSN(levels=7).schedule(SIGMA_Y, 0.5)
     ratios = levels[1:] / levels[:-1]
     torch.testing.assert_close(ratios, ratios[:1].expand(6))
     assert levels[0] == 2.0 and float(levels[-1]) == pytest.approx(1.1 * SIGMA_Y)
-    assert float(NCSN(corrected=False).schedule(SIGMA_Y)[-1]) == pytest.approx(0.02)
-    high = NCSN().schedule(3.0)  # noise above the published highest level
+    assert float(NCSN(corrected=False).schedule(SIGMA_Y, 0.5)[-1]) == pytest.approx(0.02)
+    high = NCSN().schedule(3.0, 0.5)  # noise above the published highest level
     assert float(high[0]) > float(high[-1]) > 3.0
 
 
-def chain(objective: NCSN, variances: Tensor, steps: int, step: float) -> Tensor:
+def chain(schedule: Tensor, variances: Tensor, steps: int, step: float) -> Tensor:
     """The variances of the chain, exactly: at each step `v <- (1 - a)^2 v + step sigma^2`."""
-    v = torch.full_like(variances, float(objective.schedule(SIGMA_Y)[0]) ** 2)
-    for sigma in objective.schedule(SIGMA_Y).tolist():
+    v = torch.full_like(variances, float(schedule[0]) ** 2)
+    for sigma in schedule.tolist():
         a = step / 2 * sigma**2 / (variances + sigma**2)
         for _ in range(steps):
             v = (1 - a) ** 2 * v + step * sigma**2
@@ -94,13 +94,14 @@ def test_langevin_dynamics_have_the_variance_of_their_chain(corrected: bool) -> 
     objective = NCSN(corrected, levels=8)
     variances = torch.tensor([1.0, 0.3, 0.05], dtype=torch.float64)
     exact = ExactDenoiser(Gaussian(torch.zeros(3), torch.diag(variances)))
+    schedule = objective.schedule(SIGMA_Y, exact.sigma_data)
     problem = tiny.problem(shape=(3,))
     n, found = 4000, {}
     for steps in (2, 60):
         sampler = Langevin(objective, SIGMA_Y, steps=steps, denoise=corrected)
         drawn = sampler.sample(exact, problem, n, rng())
         assert drawn.nfe == 8 * steps + corrected
-        v, low = chain(objective, variances, steps, 0.2), float(objective.schedule(SIGMA_Y)[-1])
+        v, low = chain(schedule, variances, steps, 0.2), float(schedule[-1])
         gain = variances / (variances + low**2) if corrected else torch.ones(3)
         z = (drawn.x.double().var(0) / (gain**2 * v) - 1) / (2 / n) ** 0.5
         assert float(z.abs().max()) < 4.5

@@ -51,7 +51,7 @@ def test_preconditioning_is_that_of_edm_around_the_location(shape: tuple[int, ..
     got = Preconditioned(net, LOCATION, SCALE)(x_t, sigma)
     torch.testing.assert_close(got, LOCATION + skip * (x_t - LOCATION) + out * answer)
     torch.testing.assert_close(net.x, scale * (x_t - LOCATION))
-    torch.testing.assert_close(net.c, sigma.log() / 4)
+    torch.testing.assert_close(net.c, (sigma / SCALE).log() / 4)
     assert net.condition is None
 
 

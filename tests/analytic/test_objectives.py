@@ -38,7 +38,7 @@ def rng(seed: int = 0) -> torch.Generator:
 class Affine:
     """A denoiser `W x_t + b`, with one pair of coefficients per pattern of seen entries."""
 
-    sigma_data = 0.5
+    sigma_data = 1.0
 
     def __init__(self, dim: int, patterns: int = 1) -> None:
         self.dim, self.patterns = dim, patterns
@@ -232,7 +232,7 @@ def test_the_exact_denoiser_is_stationary_over_all_levels(objective: Objective, 
                 trend = 1 + t[0] + t[2] * sigma.log()[:, None]
                 return trend * LAW.denoise(x_t, sigma) + t[1]
 
-            denoiser.sigma_data = 0.5  # type: ignore[attr-defined]
+            denoiser.sigma_data = 1.0  # type: ignore[attr-defined]
             loss = objective(denoiser, m, rng(200 + seed)).mean()  # type: ignore[arg-type]
             found.append(torch.autograd.grad(loss, at_theta)[0])
         return found
@@ -355,7 +355,7 @@ def test_ambient_diffusion_ignores_what_was_not_measured() -> None:
         def denoiser(x_t: Tensor, sigma: Tensor, A: Operator | None = None) -> Tensor:
             return value
 
-        denoiser.sigma_data = 0.5  # type: ignore[attr-defined]
+        denoiser.sigma_data = 1.0  # type: ignore[attr-defined]
         return AmbientDiffusion()(denoiser, m, rng(3))  # type: ignore[arg-type]
 
     torch.testing.assert_close(loss(out), loss(out + 7 * hidden))

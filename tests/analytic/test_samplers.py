@@ -128,7 +128,7 @@ def test_a_conditional_denoiser_keeps_one_mask_for_the_whole_trajectory() -> Non
 
 def test_one_step_is_one_call_at_the_level_of_the_input() -> None:
     denoiser = Exact()
-    drawn = OneStep(AmbientTweedie(), 2.5).sample(denoiser, NOISY, N, rng())
+    drawn = OneStep(AmbientTweedie(), 5.0).sample(denoiser, NOISY, N, rng())
     assert drawn.nfe == 1 and denoiser.levels == [2.5] and denoiser.draws == [None]
     assert covariance_error(denoiser.inputs[0], 2.5**2 * torch.eye(2, dtype=torch.float64)) < 4.5
     gain = LAW.cov @ torch.linalg.inv(LAW.noised(2.5).cov)
@@ -150,7 +150,7 @@ def test_a_generator_is_differentiable_but_samples_are_not() -> None:
 
 def test_a_masked_generator_sees_latents_through_fresh_masks() -> None:
     denoiser = Exact()
-    generate(denoiser, AmbientDiffusion(delta=0.4), MASKED, 4000, 2.5, "seen", rng())
+    generate(denoiser, AmbientDiffusion(delta=0.4), MASKED, 4000, 5.0, "seen", rng())
     (A,) = denoiser.draws
     assert isinstance(A, Mask) and bool((denoiser.inputs[0][A.mask == 0] == 0).all())
     assert float(A.mask.mean()) == pytest.approx(0.36, abs=0.03)
@@ -158,7 +158,7 @@ def test_a_masked_generator_sees_latents_through_fresh_masks() -> None:
 
 def test_a_masked_generator_may_see_all_of_its_latents() -> None:
     denoiser = Exact()
-    generate(denoiser, AmbientDiffusion(delta=0.4), MASKED, N, 2.5, "full", rng())
+    generate(denoiser, AmbientDiffusion(delta=0.4), MASKED, N, 5.0, "full", rng())
     assert isinstance(denoiser.draws[0], Mask) and bool((denoiser.inputs[0] != 0).all())
     assert covariance_error(denoiser.inputs[0], 2.5**2 * torch.eye(2, dtype=torch.float64)) < 4.5
 
@@ -228,7 +228,7 @@ def test_observed_brings_masked_measurements_back_by_the_pseudo_inverse() -> Non
 
 
 @pytest.mark.parametrize(
-    "sampler", [Heun(AmbientTweedie(), "full", SIGMA_Y), OneStep(Standard(), 2.5), Observed()]
+    "sampler", [Heun(AmbientTweedie(), "full", SIGMA_Y), OneStep(Standard(), 5.0), Observed()]
 )
 def test_samples_depend_on_the_generator_alone(sampler: Heun | OneStep | Observed) -> None:
     before = torch.get_rng_state()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -21,14 +21,24 @@ from component import (
 )
 
 from dcdbench.analytic import Gaussian
+from dcdbench.batch import mean_per_sample
+from dcdbench.diffusion import edm_weight, lognormal_levels
+from dcdbench.distillers import registry as distillers
+from dcdbench.distillers.sid import SiD
 from dcdbench.harness.identity import describe
 from dcdbench.methods import registry
+from dcdbench.methods.ambient import Ambient
+from dcdbench.methods.consistency import ConsistencyDistillation
+from dcdbench.methods.dcd import DCD
+from dcdbench.methods.teacher import Teacher
 from dcdbench.networks.mlp import MLP
+from dcdbench.objectives import registry as objectives
+from dcdbench.objectives.standard import Standard
 from dcdbench.operators.identity import Identity
 from dcdbench.operators.inpainting import Inpainting
 from dcdbench.phases.start import on_clean
-from dcdbench.problem import Corruption, Problem
-from dcdbench.protocols import Method, Phase, Sampler, Samples, Setting
+from dcdbench.problem import Corruption, Measurement, Problem
+from dcdbench.protocols import Denoiser, Method, Phase, Sampler, Samples, Setting
 from dcdbench.streams import Stream
 from dcdbench.training import train
 
@@ -36,15 +46,15 @@ TRAIN = 96
 Case = tuple[str, tuple[int, ...], Corruption]
 
 
-def setting(case: Case) -> Setting:
+def setting(case: Case, unit: float = 1.0) -> Setting:
     """As the harness makes it: the data's law is known to a method that is marked, and to no other."""
     name, shape, corruption = case
-    source = Lawful(shape) if registry[name].needs_clean else None
+    source = Lawful(shape, 0.5 * unit) if registry[name].needs_clean else None
     return Setting(corruption, MLP(16, 1), teacher_kimg=0.2, student_kimg=0.1, batch=32, source=source)
 
 
-def problem(corruption: Corruption, shape: tuple[int, ...]) -> Problem:
-    x = signals(TRAIN + 64, shape)
+def problem(corruption: Corruption, shape: tuple[int, ...], unit: float = 1.0) -> Problem:
+    x = unit * signals(TRAIN + 64, shape)
     train, val = corruption(x[:TRAIN], Stream(1).rng()), corruption(x[TRAIN:], Stream(2).rng())
     return Problem(train, val, corruption, shape)
 
@@ -74,14 +84,16 @@ CASES = list(cases())
 IDS = [f"{name}-{len(shape)}d-{type(c.operator).__name__}-{c.sigma_y:g}" for name, shape, c in CASES]
 
 
-def run(case: Case, steps: int = 1, seed: int = 0, n: int = 20) -> tuple[Any, Samples]:
+def run(
+    case: Case, steps: int = 1, seed: int = 0, n: int = 20, unit: float = 1.0, method: Method | None = None
+) -> tuple[Any, Samples]:
     """All phases for some steps each, then samples: what the harness does, without its stages."""
     name, shape, corruption = case
-    method, given = registry[name](), setting(case)
-    made, result = problem(corruption, shape), None
+    method, given = method or registry[name](), setting(case, unit)
+    made, result = problem(corruption, shape, unit), None
     for k, phase in enumerate(method.phases(given)):
         stream = Stream(seed) / phase.kind / k
-        world = on_clean(made, signals(TRAIN, shape)) if phase.needs_clean else made
+        world = on_clean(made, unit * signals(TRAIN, shape)) if phase.needs_clean else made
         state = phase.init(world, result, stream / "init")
         for _ in islice(train(phase, world, state, stream / "step"), steps):
             pass
@@ -188,3 +200,66 @@ def test_what_learns_from_clean_data_does_not_see_the_operator(name: str) -> Non
         if phases and all(phase.needs_clean for phase in phases):
             x = run(case)[1].x
             assert torch.equal(x, found.setdefault(case[1], x)), case
+
+
+def homogeneous(corruption: Corruption, shape: tuple[int, ...]) -> bool:
+    """Whether signals in another unit have measurements in that unit."""
+    x = signals(8, shape)
+    A = corruption.operator.draw(shape, 8, Stream(0).rng())
+    return torch.allclose(A(8 * x), 8 * A(x), rtol=1e-5, atol=1e-5)
+
+
+def one_of_each_kind() -> Iterator[tuple[Case, Method]]:
+    """Per method: noise, masks, masks with noise, and one more operator. Then more losses and samplers."""
+    seen: set[tuple[Any, ...]] = set()
+    for name, shape, corruption in CASES:
+        A = type(corruption.operator)
+        kind = (A, A is Inpainting and corruption.sigma_y) if A in (Identity, Inpainting) else None
+        if (name, kind) not in seen and homogeneous(corruption, shape):
+            seen.add((name, kind))
+            yield (name, shape, corruption), registry[name]()
+    noise, masks = (Corruption(A, 0.3) for A in (Identity(), Inpainting()))
+    for name in distillers:
+        yield ("dcd", (5,), noise), DCD(distiller=distillers[name]())
+    yield ("dcd", (5,), noise), DCD(distiller=SiD(adversarial=0.5), start="random")
+    for name in objectives:
+        corruption = noise if objectives[name]().supports(noise) is None else masks
+        yield ("teacher", (5,), corruption), Teacher(objective=objectives[name]())
+    yield ("teacher", (5,), noise), Teacher(sampling="truncated")
+    yield ("ambient", (5,), noise), Ambient(churn=10.0)
+    yield ("ambient", (5,), masks), Ambient(guidance=0.1)
+    yield ("consistency", (5,), noise), ConsistencyDistillation(huber=0.1)
+
+
+EACH = list(one_of_each_kind())
+EACH_IDS = [f"{c[0]}-{type(c[2].operator).__name__}-{c[2].sigma_y:g}-{i}" for i, (c, _) in enumerate(EACH)]
+
+
+def unit_error(case: Case, method: Method, unit: float) -> float:
+    """The largest difference of samples, by the data's unit, where signals and noise are in another unit."""
+    name, shape, corruption = case
+    other = name, shape, replace(corruption, sigma_y=unit * corruption.sigma_y)
+    drawn, scaled = run(case, 2, method=method)[1].x, run(other, 2, unit=unit, method=method)[1].x
+    return float((scaled / unit - drawn).abs().max())
+
+
+@pytest.mark.parametrize(("case", "method"), EACH, ids=EACH_IDS)
+def test_data_in_another_unit_change_nothing_but_the_unit(case: Case, method: Method) -> None:
+    """Times 10 or a tenth: only rounding differs, which few steps do not amplify."""
+    unit = 10.0 if isinstance(case[2].operator, Identity) else 0.1
+    assert unit_error(case, method, unit) < 1e-3
+
+
+@dataclass(frozen=True)
+class Absolute(Standard):
+    """The standard objective at levels in a unit of its own."""
+
+    def __call__(self, denoiser: Denoiser, m: Measurement, rng: torch.Generator) -> torch.Tensor:
+        sigma = lognormal_levels(len(m), self.p_mean, self.p_std, rng)
+        estimate = self.view(m, sigma, rng).estimate(denoiser)
+        return edm_weight(sigma, denoiser.sigma_data) * mean_per_sample((estimate - m.y) ** 2)
+
+
+def test_levels_in_a_unit_of_their_own_are_found() -> None:  # the control
+    case = ("teacher", (5,), Corruption(Identity(), 0.3))
+    assert unit_error(case, Teacher(objective=Absolute()), 10.0) > 5e-3

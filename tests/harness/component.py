@@ -70,6 +70,7 @@ class Lawful:
     """Normal signals of any shape as a data source whose law is known."""
 
     size: tuple[int, ...]
+    std: float = 0.5
 
     corrupted: ClassVar[bool] = False
 
@@ -78,7 +79,7 @@ class Lawful:
 
     def law(self) -> Gaussian:
         d = math.prod(self.size)
-        return Gaussian(torch.zeros(d), 0.25 * torch.eye(d))
+        return Gaussian(torch.zeros(d), self.std**2 * torch.eye(d))
 
     def load(self, train: int | None, heldout: int | None, stream: Stream) -> Data:
         drawn = draw_splits(self.law(), train, heldout, stream)

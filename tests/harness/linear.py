@@ -54,7 +54,7 @@ class Linear:
     """A linear denoiser with constant coefficients."""
 
     matrix: Tensor
-    sigma_data: float = 0.5
+    sigma_data: float = 1.0
     seen: list[Tensor] = field(default_factory=list)
 
     def __call__(self, x_t: Tensor, sigma: Tensor, A: Operator | None = None) -> Tensor:
