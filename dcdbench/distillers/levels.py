@@ -16,7 +16,7 @@ from dcdbench.protocols import Judges, Objective, View
 
 Range = Literal["all", "above", "below"]
 # In units of the data: where a denoiser is all but the identity, and where it knows nothing.
-LOWEST, HIGHEST = 0.04, 160.0
+LOWEST, HIGHEST = 0.04, 80.0
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ class Conditional:
     steps: int = 18
     pool: int = 20_000
     sigma_min: float = 0.004
-    sigma_max: float = 160.0
+    sigma_max: float = 80.0
     rho: float = 7.0
 
     @torch.no_grad()

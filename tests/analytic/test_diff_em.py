@@ -63,7 +63,7 @@ def test_laps_are_steps_of_em() -> None:
     world, parent = problem(NOISY), None
     variance, distances = LAW.cov.diagonal() + SIGMA_Y**2, []
     for lap in range(4):
-        restorer = Conditional(steps=12, pool=2000) if lap else Back()
+        restorer = Conditional(steps=24, pool=2000) if lap else Back()
         phase = Conditioned(
             restorer, MLP(48, 1), kimg=100.0 if lap == 0 else 50.0, batch=256, warm=lap > 0, lap=lap
         )

@@ -292,7 +292,10 @@ def test_ranges_of_levels(name: str) -> None:
         for r in ("all", "above", "below")
     }
     for sigma in drawn.values():
-        assert sigma.shape == (len(x),) and levels.LOWEST <= float(sigma.min()) <= float(sigma.max()) <= levels.HIGHEST
+        assert (
+            sigma.shape == (len(x),)
+            and levels.LOWEST <= float(sigma.min()) <= float(sigma.max()) <= levels.HIGHEST
+        )
     assert float(drawn["above"].min()) >= sigma_y >= float(drawn["below"].max())
     share = float((drawn["all"] > sigma_y).double().mean())
     assert 0.3 < share < 0.8

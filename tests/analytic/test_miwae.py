@@ -62,7 +62,7 @@ def masked() -> Problem:
 
 
 def test_it_recovers_a_covariance_of_which_it_saw_pairs_alone(masked: Problem) -> None:
-    assert error(run(masked, 700), masked) < 0.15
+    assert error(run(masked, 700), masked) < 0.2
 
 
 def test_zeros_taken_for_data_give_another() -> None:

@@ -88,7 +88,7 @@ def test_truncated_sampling_gives_posterior_means_at_the_lowest_level() -> None:
 def test_full_sampling_ends_below_every_level_and_counts_its_calls(steps: int) -> None:
     denoiser = Exact()
     drawn = Heun(AmbientTweedie(), "full", SIGMA_Y, steps).sample(denoiser, NOISY, 3, rng())
-    assert denoiser.levels[0] == pytest.approx(80) and denoiser.levels[-1] == pytest.approx(0.002)
+    assert denoiser.levels[0] == pytest.approx(40) and denoiser.levels[-1] == pytest.approx(0.002)
     assert drawn.nfe == len(denoiser.levels) == 2 * steps - 1
 
 
@@ -112,7 +112,7 @@ def test_truncation_is_full_sampling_for_an_objective_that_trains_every_level() 
 def test_the_start_has_the_width_of_the_greatest_level() -> None:
     denoiser = Exact()
     Heun(Standard(), "full", 0.0, steps=2).sample(denoiser, NOISY, N, rng())
-    assert covariance_error(denoiser.inputs[0], 80.0**2 * torch.eye(2, dtype=torch.float64)) < 4.5
+    assert covariance_error(denoiser.inputs[0], 40.0**2 * torch.eye(2, dtype=torch.float64)) < 4.5
 
 
 def test_a_conditional_denoiser_keeps_one_mask_for_the_whole_trajectory() -> None:
@@ -203,7 +203,7 @@ def test_through_an_operator_sampling_runs_among_measurements() -> None:
     complete = LAW3.cov @ ROWS.T @ torch.linalg.inv(law.cov)
     torch.testing.assert_close(drawn.x.double(), drawn.x.double() @ ROWS.T @ complete.T, rtol=0, atol=2e-3)
     assert covariance_error(drawn.x, LAW3.cov) > 10  # control: what A does not show is a mean, no sample
-    assert covariance_error(denoiser.inputs[0], 80.0**2 * torch.eye(2, dtype=torch.float64)) < 4.5
+    assert covariance_error(denoiser.inputs[0], 40.0**2 * torch.eye(2, dtype=torch.float64)) < 4.5
 
 
 def test_restored_samples_are_measurements_brought_back() -> None:

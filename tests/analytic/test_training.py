@@ -394,6 +394,7 @@ def test_the_lag_of_a_critic_is_the_way_that_is_left(way: float) -> None:
     def critic(x: Tensor, s: Tensor, A: object = None) -> Tensor:
         return teacher(x, s) + way * (exact(x, s) - teacher(x, s))
 
+    teacher.sigma_data = 0.5  # type: ignore[attr-defined]
     x = std * torch.randn(n, 1, generator=Stream(0).rng())
     fake = Corruption(Identity(), 0.2).fake(x, Stream(1).rng(), noise=False)
     judges = Judges(teacher, critic, AmbientTweedie(), 0.2)  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from dcdbench.analytic import Gaussian
 from dcdbench.distillers.sid import SiD
@@ -19,7 +20,7 @@ from dcdbench.operators.identity import Identity
 from dcdbench.phases.distil import Distil
 from dcdbench.phases.teach import Teach
 from dcdbench.problem import Corruption, Problem
-from dcdbench.protocols import Denoiser, Objective
+from dcdbench.protocols import Denoiser, Objective, Operator
 from dcdbench.streams import Stream
 from dcdbench.training import State
 
@@ -55,6 +56,15 @@ def distil(make: type[Distil] = Distil, **more: Any) -> Distil:
 def exact_teacher() -> Preconditioned:
     """The exact denoiser of the data: the network's output is 0."""
     return Preconditioned(SMALL.build((D,), 0, Stream(0).rng()), 0.0, SCALE)
+
+
+class Zero:
+    """A denoiser that expects nothing."""
+
+    sigma_data = 1.0
+
+    def __call__(self, x_t: Tensor, sigma: Tensor, A: Operator | None = None) -> Tensor:
+        return torch.zeros_like(x_t)
 
 
 @torch.no_grad()
