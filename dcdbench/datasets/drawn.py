@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["draw_fresh"]
+__all__ = ["draw_fresh", "draw_labelled"]
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -12,9 +13,11 @@ from torch import Tensor
 from dcdbench.protocols import Data
 from dcdbench.streams import Stream
 
+LABELLED = ("reference", "floor")  # the splits whose classes are kept
 MOST = 500_000  # a number with a digit too many would fill the memory
 
 Draw = Callable[[str, int, torch.Generator], Tensor]
+LabelledDraw = Callable[[str, int, torch.Generator], tuple[Tensor, Tensor]]
 
 
 def draw_fresh(
@@ -36,3 +39,18 @@ def draw_fresh(
             raise ValueError(f"{name} = {n} must be at least 1, and must fit into {MOST} draws")
     drawn = {name: draw(name, n, (stream / name).rng()).float() for name, n in sizes.items()}
     return Data(drawn["train"], drawn["val"], drawn["test"], drawn["reference"], drawn["floor"])
+
+
+def draw_labelled(
+    draw: LabelledDraw, train: int | None, heldout: int | None, stream: Stream, default: int = 20_000
+) -> Data:
+    """As `draw_fresh`, of signals and their classes, `(n,)`, which `reference` and `floor` alone keep."""
+    labels = {}
+
+    def noted(split: str, n: int, rng: torch.Generator) -> Tensor:
+        x, classes = draw(split, n, rng)
+        if split in LABELLED:
+            labels[split] = classes
+        return x
+
+    return replace(draw_fresh(noted, train, heldout, stream, default), labels=labels)
