@@ -14,6 +14,7 @@ from dcdbench.protocols import Data
 from dcdbench.streams import Stream
 
 LABELLED = ("reference", "floor")  # the splits whose classes are kept
+TRAIN, HELDOUT = 20_000, 2_000  # draws by default
 MOST = 500_000  # a number with a digit too many would fill the memory
 
 Draw = Callable[[str, int, torch.Generator], Tensor]
@@ -21,7 +22,7 @@ LabelledDraw = Callable[[str, int, torch.Generator], tuple[Tensor, Tensor]]
 
 
 def draw_fresh(
-    draw: Draw, train: int | None, heldout: int | None, stream: Stream, default: int = 20_000
+    draw: Draw, train: int | None, heldout: int | None, stream: Stream, default: int | None = None
 ) -> Data:
     """Independent draws for every split: `train` of them, and `heldout` (by default 2 000) for each other.
 
@@ -30,10 +31,11 @@ def draw_fresh(
         train: How many to train on; None for `default`.
         heldout: How many for each of the other splits; None for 2 000.
         stream: The address; each split has its own below it.
-        default: See `train`.
+        default: See `train`; None for 20 000.
     """
-    sizes = {"train": default if train is None else train}
-    sizes |= dict.fromkeys(("val", "test", "reference", "floor"), 2_000 if heldout is None else heldout)
+    usual = TRAIN if default is None else default
+    sizes = {"train": usual if train is None else train}
+    sizes |= dict.fromkeys(("val", "test", "reference", "floor"), HELDOUT if heldout is None else heldout)
     for name, n in sizes.items():
         if not 1 <= n <= MOST:
             raise ValueError(f"{name} = {n} must be at least 1, and must fit into {MOST} draws")
@@ -42,7 +44,7 @@ def draw_fresh(
 
 
 def draw_labelled(
-    draw: LabelledDraw, train: int | None, heldout: int | None, stream: Stream, default: int = 20_000
+    draw: LabelledDraw, train: int | None, heldout: int | None, stream: Stream, default: int | None = None
 ) -> Data:
     """As `draw_fresh`, of signals and their classes, `(n,)`, which `reference` and `floor` alone keep."""
     labels = {}

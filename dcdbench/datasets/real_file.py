@@ -86,8 +86,8 @@ def lacking(files: Sequence[RealFile]) -> str | None:
     if not absent:
         return None
     named = ", ".join(f"{file.name} ({file.size} bytes)" for file in absent)
-    set_it = "" if os.environ.get(VARIABLE) else f": set {VARIABLE}"
-    reason = f"needs {named} in the folder {VARIABLE}{set_it}"
+    unset = "" if os.environ.get(VARIABLE) else ", which is not set"
+    reason = f"needs {named} in the folder {VARIABLE}{unset}"
     if absent[0].url is None:
         return reason
     now = f", which is {asked!r}," if asked not in ("", "0") else ""
