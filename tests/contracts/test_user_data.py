@@ -201,7 +201,8 @@ def measured(source: Any, law: Any, tmp_path: Path) -> dict[str, torch.Tensor]:
     """The stage of measurements on a user's data, its train split."""
     data = source.load(None, None, STREAM)
     splits = {name: getattr(data, name) for name in ("train", "val", "test", "reference", "floor")}
-    parent = Parent({}, {"splits": splits, "operator": data.operator}.__getitem__)
+    groups = {"splits": splits, "operator": data.operator, "labels": data.labels}
+    parent = Parent({}, groups.__getitem__)
     context = Context(Stream(0) / "measurement", "cpu", tmp_path, {"data": parent}, lambda *_: None)
     made = measurement.run(context, Corruption(law, 0.1), corrupted=True, shape=source.shape())
     assert made.result["shape"] == list(source.shape())
