@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
+from string import ascii_uppercase
 
 import matplotlib
 import numpy as np
@@ -134,18 +136,19 @@ def test_labels_are_places_among_the_characters() -> None:
     assert float(swapped[one.labels["floor"] == 0].mean()) < float(swapped[one.labels["floor"] == 1].mean())
 
 
-def test_fonts_and_letters_are_drawn_equally_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    n, asked = 20_000, []
-    glyph = letters._glyph("cmr10", "A", 16)
+def test_pairs_of_font_and_letter_are_drawn_equally_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pearson's statistic of all pairs, of mean $k - 1$ and variance about $2 (k - 1)$."""
+    n, glyph = 50_000, letters._glyph("cmr10", "A", 16)
+    asked: list[tuple[str, str]] = []
     monkeypatch.setattr(letters, "_glyph", lambda font, c, size: asked.append((font, c)) or glyph)
-    monkeypatch.setattr(
-        letters, "_painted", lambda glyphs, maps, size: np.zeros((len(glyphs), 16, 16), np.uint8)
-    )
+    monkeypatch.setattr(letters, "_painted", lambda glyphs, *_: np.zeros((len(glyphs), 16, 16), np.uint8))
     _, labels = Letters()._draw("train", n, Stream(0).rng())
-    for drawn, kinds in ((labels.tolist(), range(26)), ([font for font, _ in asked], FONTS)):
-        p = 1 / len(kinds)
-        z = [(drawn.count(kind) - n * p) / (n * p * (1 - p)) ** 0.5 for kind in kinds]
-        assert max(map(abs, z)) < 4.5
+    assert [letter for _, letter in asked] == [ascii_uppercase[i] for i in labels]
+    pairs = Counter(asked)
+    k = len(FONTS) * 26
+    statistic = sum((pairs[font, c] - n / k) ** 2 for font in FONTS for c in ascii_uppercase) * k / n
+    assert abs(statistic - (k - 1)) < 4.5 * (2 * (k - 1)) ** 0.5
+    assert len(pairs) == k == 546
 
 
 def test_the_same_versions_draw_the_same_pixels() -> None:
