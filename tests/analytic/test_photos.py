@@ -64,7 +64,7 @@ def test_patches_keep_to_their_split(source: Photos) -> None:
 
 
 def test_splits_lie_all_over_the_photographs() -> None:
-    """The mean place of their pixels is the middle, within a tenth of a block."""
+    """Places of their pixels have the mean of the whole photograph, within a block, and its spread."""
     size = Photos().size
     middle = torch.tensor([(HEIGHT - 1) / 2, (WIDTH - 1) / 2])
     for split in SPLITS:
