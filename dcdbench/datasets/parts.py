@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["InParts", "Part"]
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -28,7 +29,7 @@ class Part(NamedTuple):
 
 
 @dataclass(frozen=True)
-class InParts:
+class InParts(ABC):
     """What such sources share: the choice of classes, means over pixels, and the division for one seed.
 
     Args:
@@ -60,9 +61,9 @@ class InParts:
         """`(channels, size, size)`."""
         return (self.channels, self.size, self.size)
 
+    @abstractmethod
     def parts(self) -> tuple[Part, Part]:
         """What the files hold: the part for training, then the part for tests."""
-        raise NotImplementedError
 
     def load(self, train: int | None, heldout: int | None, stream: Stream) -> Data:
         """A random choice per seed: by default all for training, and 2 000 that are held out.
