@@ -41,7 +41,7 @@ NUMBERS = 7  # random numbers per image
 
 
 class Glyph(NamedTuple):
-    """A letter that is drawn large, cut to its box."""
+    """A letter that is drawn large, cut to its ink."""
 
     image: Image
     width: int
@@ -144,7 +144,8 @@ def _glyph(font: str, character: str, size: int) -> Glyph:
     left, top, right, bottom = (int(edge) for edge in face.getbbox(character))
     image = Image.new("L", (right - left, bottom - top))
     ImageDraw.Draw(image).text((-left, -top), character, fill=255, font=face)
-    return Glyph(image, *image.size)
+    inked = image.crop(image.getbbox())  # Pillow's box has the space to the next letter, too
+    return Glyph(inked, *inked.size)
 
 
 @cache

@@ -15,17 +15,17 @@ import torch
 from component import nearest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import features
+from PIL import Image, ImageDraw, ImageFont, features
 from torch import Tensor
 
 from dcdbench.datasets import letters
-from dcdbench.datasets.letters import FINE, FONTS, SCALE, Letters
+from dcdbench.datasets.letters import EM, FINE, FONTS, SCALE, Letters
 from dcdbench.protocols import Data
 from dcdbench.streams import Stream
 
 SIDE = FINE * 16
 MADE_WITH = {"matplotlib": "3.11.2", "Pillow": "13.0.0", "FreeType": "2.14.3"}
-DIGEST = "47fdcc00443c3d7a494b4afdbf95b838e94a7833088448177ffccde1628d1a3a"
+DIGEST = "ebd85adc4df8d67b824db6bc9f751dbb3221b31a9c8d430c34d90ae85c6b4557"
 
 
 def load(source: Letters, train: int = 40, heldout: int = 30, seed: int = 0) -> Data:
@@ -116,6 +116,18 @@ def _centre(ink: np.ndarray) -> np.ndarray:
     """The centre of the ink, (x, y)."""
     y, x = np.indices(ink.shape) + 0.5
     return np.array([(x * ink).sum(), (y * ink).sum()]) / ink.sum()
+
+
+@pytest.mark.parametrize("font", FONTS)
+def test_boxes_hold_all_of_the_ink(font: str) -> None:
+    """As much as on a sheet with a wide margin, and every edge of the box touches ink."""
+    face = ImageFont.truetype(letters._files()[font], round(EM * SIDE), layout_engine=ImageFont.Layout.BASIC)
+    for character in ascii_uppercase:
+        sheet = Image.new("L", (3 * SIDE, 3 * SIDE))
+        ImageDraw.Draw(sheet).text((SIDE, SIDE), character, fill=255, font=face)
+        glyph = letters._glyph(font, character, 16)
+        assert sheet.getbbox() is not None
+        assert np.array_equal(np.asarray(sheet.crop(sheet.getbbox())), np.asarray(glyph.image)), character
 
 
 def test_labels_are_of_the_letters() -> None:
