@@ -42,6 +42,7 @@ HOMONYMS = {
     "deepinv": "an optional package, in a report of versions",
     "folder": "a place of files, in a report",
     "identity": "what a key is the hash of, in a record",
+    "letters": "marks of methods that are not told apart, in tables",
     "measurement": "a kind of stage, and a role of parents",
     "teacher": "a kind of stage, and a side of a comparison",
 }

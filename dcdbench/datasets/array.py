@@ -15,13 +15,14 @@ import torch
 from torch import Tensor
 
 from dcdbench.datasets import register
-from dcdbench.datasets.own import CORRUPTED, checked, existing, own_data
+from dcdbench.datasets.own import CORRUPTED, checked, classes, existing, own_data
 from dcdbench.protocols import Data
 from dcdbench.streams import Stream
 
 SUFFIXES = (".npy", ".npz", ".safetensors")
 NUMBERS = "fiub"  # NumPy's kinds of real numbers
 SIGNALS = ("x", "y")  # entries that are never draws of an operator
+LABELS = "labels"  # the entry of classes
 
 
 @register("array")
@@ -31,7 +32,8 @@ class Array:
 
     Floats of shape `(n, d)`, `(n, height, width)` or `(n, channels, height, width)`, taken as they
     are: `sigma_y` is in their unit. Where data are `corrupted`, entries beside the measurements with
-    one row each, such as `mask`, are the draws of the operator.
+    one row each, such as `mask`, are the draws of the operator. An entry `labels` beside clean signals, one
+    whole number for each, has their classes, which scores alone may use.
 
     Args:
         path: The file.
@@ -78,16 +80,22 @@ class Array:
         name = _entry("path", self.path, tuple(entries), self.key, self._signal())
         x = checked(entries[name], _named(self.path, name))
         draws = _draws(entries, name, x, self.path) if self.corrupted else {}
-        reference = None
+        reference, labels = None, None if self.corrupted else _labels(entries, x, self.path)
         if self.reference is not None:
             clean = _read(self.reference)
             name = _entry("reference", self.reference, tuple(clean), None, "x")
             reference = checked(clean[name], _named(self.reference, name))
-        return own_data(x, self.corrupted, reference, train, heldout, stream, draws)
+            labels = _labels(clean, reference, self.reference)
+        return own_data(x, self.corrupted, reference, train, heldout, stream, draws, labels)
 
 
 def _draws(entries: dict[str, Tensor], name: str, x: Tensor, path: Path) -> dict[str, Tensor]:
     """The entries beside the measurements, one row each; a mask of images without a channel gets one."""
+    if LABELS in entries:
+        raise ValueError(
+            f"{_named(path, LABELS)} has no use, because the data are corrupted: labels are of clean "
+            "signals, and stand in the file that `reference` names"
+        )
     draws = {}
     for other, t in entries.items():
         if other == name or other in SIGNALS or (t.ndim < 2 and t.shape != (len(x),)):
@@ -104,8 +112,14 @@ def _draws(entries: dict[str, Tensor], name: str, x: Tensor, path: Path) -> dict
     return draws
 
 
+def _labels(entries: dict[str, Tensor], x: Tensor, path: Path) -> Tensor | None:
+    """The classes of clean signals, `(n,)`, where there are any."""
+    return classes(entries[LABELS], len(x), _named(path, LABELS)) if LABELS in entries else None
+
+
 def _entry(field: str, path: Path, names: tuple[str, ...], key: str | None, signal: str) -> str:
     """The name of the entry that holds the signals."""
+    names = tuple(name for name in names if name != LABELS)
     there = f"{path.name} has the entries {', '.join(names)}"
     if key is not None:
         if key not in names:
@@ -171,6 +185,8 @@ def _read(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     loaded = np.load(path, allow_pickle=False)
     arrays = {"x": loaded} if path.suffix == ".npy" else dict(loaded.items())
+    if LABELS in arrays and arrays[LABELS].dtype.kind not in NUMBERS:
+        raise ValueError(f"{_named(path, LABELS)} must hold whole numbers, got {arrays[LABELS].dtype}")
     return {name: _tensor(array) for name, array in arrays.items() if array.dtype.kind in NUMBERS}
 
 

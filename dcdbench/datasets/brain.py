@@ -21,7 +21,7 @@ from dcdbench.protocols import Data
 from dcdbench.streams import Stream
 
 FILE = RealFile(
-    "brain_t1_56x80x112_u8.npz", "73d05c529d5d2dfd9310e392007f4332e6476602395596a9b0047889b37b93f9"
+    "brain_t1_56x80x112_u8.npz", "73d05c529d5d2dfd9310e392007f4332e6476602395596a9b0047889b37b93f9", 183_505
 )
 COUNT, WIDTH, SIDE = 56, 80, 112  # slices, and voxels of 2 mm; a slice is made square
 FIRST = 8  # slices above it hold little brain; 48 are left

@@ -20,7 +20,7 @@ from dcdbench.streams import Stream
 class Digits:
     """1 797 scanned handwritten digits, 8 by 8 pixels in [-1, 1].
 
-    Optical Recognition of Handwritten Digits (Alpaydin and Kaynak, 1998),
+    Labels are the digits. Optical Recognition of Handwritten Digits (Alpaydin and Kaynak, 1998),
     https://doi.org/10.24432/C50P49, the test part, embedded in scikit-learn.
     """
 
@@ -35,5 +35,6 @@ class Digits:
         """A random division per seed."""
         from sklearn.datasets import load_digits
 
-        x = torch.from_numpy(load_digits().images / 8 - 1).float().reshape(-1, 1, 8, 8)
-        return divide(x, train, heldout, stream, clean=x)
+        found = load_digits()
+        x = torch.from_numpy(found.images / 8 - 1).float().reshape(-1, 1, 8, 8)
+        return divide(x, train, heldout, stream, clean=x, labels=torch.from_numpy(found.target))

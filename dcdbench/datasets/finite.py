@@ -18,6 +18,7 @@ def divide(
     stream: Stream,
     clean: Tensor | None = None,
     operator: dict[str, Tensor] | None = None,
+    labels: Tensor | None = None,
 ) -> Data:
     """Divides `x`, `(n, *)`, by a random order: held-out entries first, then those for training.
 
@@ -31,6 +32,7 @@ def divide(
         stream: The address of the random order.
         clean: The clean signals behind `x`, entry by entry; `x` itself if it is clean; None without any.
         operator: The draws of the operator behind each entry of `x`.
+        labels: The classes of clean signals, `(n,)`; those of references and of the floor are kept.
     """
     held = min(2000, round(0.3 * len(x))) if heldout is None else heldout
     count = len(x) - held if train is None else train
@@ -39,11 +41,11 @@ def divide(
     order = torch.randperm(len(x), generator=(stream / "order").rng())
     val, test, fit = order.split([held // 3, held - held // 3, len(x) - held])
     fit = fit[:count]
-    none = x[:0]
+    scored = {"reference": test, "floor": fit[: len(test)]}
     draws = {f"{split}/{k}": t[i] for k, t in (operator or {}).items() for split, i in _named(fit, val, test)}
-    reference = none if clean is None else clean[test]
-    floor = none if clean is None else clean[fit[: len(test)]]
-    return Data(x[fit], x[val], x[test], reference, floor, draws)
+    reference, floor = (x[:0] if clean is None else clean[i] for i in scored.values())
+    known = {split: labels[i].long() for split, i in scored.items()} if labels is not None else {}
+    return Data(x[fit], x[val], x[test], reference, floor, draws, known)
 
 
 def _named(fit: Tensor, val: Tensor, test: Tensor) -> tuple[tuple[str, Tensor], ...]:

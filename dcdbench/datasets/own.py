@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CORRUPTED", "checked", "existing", "own_data"]
+__all__ = ["CORRUPTED", "checked", "classes", "existing", "own_data"]
 
 from dataclasses import replace
 from pathlib import Path
@@ -51,6 +51,20 @@ def checked(x: Tensor, source: str) -> Tensor:
     return (x[:, None] if x.ndim == 3 else x).float()
 
 
+def classes(labels: Tensor, n: int, source: str) -> Tensor:
+    """The classes of `n` signals, int64.
+
+    Raises:
+        ValueError: They are no whole numbers, or not as many.
+    """
+    if labels.is_floating_point() or labels.shape != (n,):
+        raise ValueError(
+            f"{source} must have one whole number for each of {n} signals, "
+            f"got {str(labels.dtype).removeprefix('torch.')} numbers of shape {tuple(labels.shape)}"
+        )
+    return labels.long()
+
+
 def own_data(
     x: Tensor,
     corrupted: bool,
@@ -59,17 +73,21 @@ def own_data(
     heldout: int | None,
     stream: Stream,
     operator: dict[str, Tensor] | None = None,
+    labels: Tensor | None = None,
 ) -> Data:
     """Divides a user's signals, or measurements, for one seed.
 
     Clean references of corrupted data are signals of their own, not those behind the measurements:
-    a random half is the reference, the other half the floor.
+    a random half is the reference, the other half the floor. `labels` are the classes of the clean signals.
     """
     if not corrupted:
-        return divide(x, train, heldout, stream, clean=x)
+        return divide(x, train, heldout, stream, clean=x, labels=labels)
     data = divide(x, train, heldout, stream, operator=operator)
     if reference is None:
         return data
     half = len(reference) // 2
     order = torch.randperm(len(reference), generator=(stream / "reference").rng())
-    return replace(data, reference=reference[order[:half]], floor=reference[order[half : 2 * half]])
+    halves = {"reference": order[:half], "floor": order[half : 2 * half]}
+    known = {split: labels[i] for split, i in halves.items()} if labels is not None else {}
+    clean = {split: reference[i] for split, i in halves.items()}
+    return replace(data, reference=clean["reference"], floor=clean["floor"], labels=known)

@@ -23,9 +23,10 @@ REQUIRED = {
     "safetensors": "stored weights and samples",
     "filelock": "two runs of one suite at once",
     "tabulate": "tables",
-    "scikit-learn": "handwritten digits",
-    "pillow": "folders of images, pictures of samples",
-    "matplotlib": "plots",
+    "scikit-learn": "handwritten digits, photographs",
+    "pillow": "folders of images, letters, pictures of samples",
+    "pooch": "downloads that are asked for",
+    "matplotlib": "plots, and the fonts of letters",
 }
 OPTIONAL = {
     "deepinv": "operators of deepinv (extra `deepinv`)",

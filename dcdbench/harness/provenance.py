@@ -13,7 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = ("torch", "numpy", "scipy", "pot", "dcdbench")
+# What computes numbers, and what draws letters.
+_PACKAGES = ("torch", "numpy", "scipy", "pot", "pillow", "matplotlib", "dcdbench")
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from component import nearest
 
 from dcdbench.analytic import GaussianMixture
 from dcdbench.datasets.contaminated import Contaminated, Outliers
@@ -31,6 +32,17 @@ def test_so_many_are_outliers(by: Outliers, fraction: float) -> None:
     assert changed(got.val, clean.val) == round(50 * fraction)
     for name in ("test", "reference", "floor"):
         assert torch.equal(getattr(got, name), getattr(clean, name))
+
+
+def test_labels_are_those_of_the_signals_that_stay_clean() -> None:
+    """And of digits: the nearest digit of the floor mostly has the label that a reference has."""
+    got, clean = Contaminated(Digits(), 0.5).load(None, 300, STREAM), Digits().load(None, 300, STREAM)
+    assert got.labels.keys() == {"reference", "floor"}
+    assert all(torch.equal(got.labels[split], clean.labels[split]) for split in got.labels)
+    found = got.labels["floor"][nearest(got.reference.flatten(1), got.floor.flatten(1))[1]]
+    assert float((found == got.labels["reference"]).float().mean()) > 0.8
+    assert float((found == got.labels["reference"].roll(1)).float().mean()) < 0.3  # control
+    assert not Contaminated(RING).load(200, 50, STREAM).labels
 
 
 def test_they_are_at_random_places() -> None:

@@ -1,16 +1,15 @@
-"""Manifolds, phantoms, brains, clothes, and mixtures at random: what their data obey.
+"""Manifolds, phantoms, brains, published images, and mixtures at random: what their data obey.
 
 Real data are replaced by files of the same form; the last test reads the real ones where they are.
 """
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import published
 import pytest
 import torch
 from component import nearest
@@ -19,14 +18,16 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from dcdbench.datasets import brain, fashion, phantom
+from dcdbench.datasets import brain, phantom
 from dcdbench.datasets.brain import Brain
+from dcdbench.datasets.cifar10 import Cifar10
 from dcdbench.datasets.complex_image import monomials, with_phase
-from dcdbench.datasets.fashion import Fashion
+from dcdbench.datasets.fashion_mnist import FashionMnist
 from dcdbench.datasets.gaussian_mixture import STRETCH, Mixture
 from dcdbench.datasets.manifold import WAVES, Manifold
+from dcdbench.datasets.mnist import Mnist
+from dcdbench.datasets.parts import InParts
 from dcdbench.datasets.phantom import Ellipses, Phantom, magnitudes, paint
-from dcdbench.datasets.real_file import RealFile
 from dcdbench.protocols import Data
 from dcdbench.streams import Stream
 
@@ -207,49 +208,34 @@ def test_complex_images_refuse(make: type) -> None:
 # Files of real data
 
 
+PARTS = pytest.mark.parametrize("make", published.SOURCES)
+
+
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Files of the real ones' form: a volume of noise, and clothes that say their number and part."""
-    monkeypatch.setenv("DCDBENCH_DATA", str(tmp_path))
+    """Files of the real ones' form: a volume of noise, and images that say their number and part."""
+    published.put(tmp_path, monkeypatch)
     volume = np.random.default_rng(0).integers(0, 128, (56, 80, 112), np.uint8)
     np.savez(tmp_path / "volume.npz", images=volume)
-    monkeypatch.setattr(brain, "FILE", known(tmp_path, "volume.npz"))
-    for part, n in (("TRAIN", 200), ("TEST", 100)):
-        rng = np.random.default_rng(n)
-        images, labels = rng.integers(0, 256, (n, 28, 28), np.uint8), (np.arange(n) % 10).astype(np.uint8)
-        images[:, 0, 0], images[:, 0, 1] = labels, n
-        for kind, array, header in (("images", images, 16), ("labels", labels, 8)):
-            (tmp_path / f"{part}{kind}").write_bytes(gzip.compress(bytes(header) + array.tobytes()))
-        monkeypatch.setattr(
-            fashion, part, (known(tmp_path, f"{part}images"), known(tmp_path, f"{part}labels"))
-        )
+    monkeypatch.setattr(brain, "FILE", published.known(tmp_path, "volume.npz"))
     return tmp_path
 
 
-def known(folder: Path, name: str) -> RealFile:
-    return RealFile(name, hashlib.sha256((folder / name).read_bytes()).hexdigest())
-
-
-@pytest.mark.parametrize("make", [Brain, Fashion])
-def test_data_that_are_missing_say_so(make: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = make()
-    monkeypatch.delenv("DCDBENCH_DATA", raising=False)
-    for _ in range(2):
-        reason = source.missing()
-        assert reason and reason.startswith("needs ") and "DCDBENCH_DATA" in reason and len(reason) < 100
-        with pytest.raises(FileNotFoundError, match=r"needs .*(npz|gz).*set DCDBENCH_DATA"):
-            load(source)
-        assert source.shape()  # is known without them
-        monkeypatch.setenv("DCDBENCH_DATA", str(tmp_path))
-
-
 @pytest.mark.usefixtures("files")
-@pytest.mark.parametrize("make", [Brain, Fashion])
+@pytest.mark.parametrize("make", [Brain, *published.SOURCES])
 def test_data_that_are_here_are_not_missing(make: type) -> None:
     assert make().missing() is None and len(load(make()).train) == 40
 
 
-@pytest.mark.parametrize(("make", "name"), [(Brain, "volume.npz"), (Fashion, "TESTlabels")])
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (Brain, "volume.npz"),
+        (FashionMnist, "fashion-mnist/t10k-labels-idx1-ubyte.gz"),
+        (Mnist, "mnist/train-images-idx3-ubyte.gz"),
+        (Cifar10, "cifar-10-python.tar.gz"),
+    ],
+)
 def test_files_of_other_content_are_refused(make: type, name: str, files: Path) -> None:
     (files / name).write_bytes(b"another")
     with pytest.raises(ValueError, match=f"{name} is another file"):
@@ -292,54 +278,86 @@ def test_brains_are_turned_and_moved_a_little() -> None:
     assert float(magnitude[:, :, :2].mean()) < 0.1 * mean < float(magnitude[:, 10:18, 10:18].mean())
 
 
+def marks(x: Tensor, pixel: int) -> set[int]:
+    """What images say in one pixel, in all channels alike."""
+    said = (x[:, :, 0, pixel] * 127.5 + 127.5).round().int()
+    assert bool((said == said[:, :1]).all())
+    return set(said.flatten().tolist())
+
+
 @pytest.mark.usefixtures("files")
-def test_clothes_that_are_held_out_come_from_the_test_part() -> None:
-    data = load(Fashion(), 150, 60)
-    marks = {
-        name: set((getattr(data, name)[:, 0, 0, 1] * 127.5 + 127.5).round().int().tolist())
-        for name in ("train", "floor", "val", "test", "reference")
-    }
-    assert marks == {"train": {200}, "floor": {200}, "val": {100}, "test": {100}, "reference": {100}}
+@PARTS
+def test_images_that_are_held_out_come_from_the_test_part(make: type[InParts]) -> None:
+    source = make()
+    data = load(source, 150, 60)
+    found = {name: marks(getattr(data, name), 1) for name in ("train", "floor", "val", "test", "reference")}
+    early, late = {published.EARLY}, {published.LATE}
+    assert found == {"train": early, "floor": early, "val": late, "test": late, "reference": late}
     assert float(data.train.min()) == -1 and float(data.train.max()) == 1
     assert torch.equal(data.test, data.reference)
     assert data.test.data_ptr() != data.reference.data_ptr()  # files of tensors refuse shared memory
     with pytest.raises(ValueError, match="must fit into 200 images for training and 100"):
-        load(Fashion(), 201)
+        load(source, 201)
 
 
 @pytest.mark.usefixtures("files")
-def test_small_clothes_are_means_of_large_ones() -> None:
-    large, half, quarter = (load(Fashion(size=size)).train for size in (28, 14, 7))
+@PARTS
+def test_labels_are_what_the_images_say(make: type[InParts]) -> None:
+    data = load(make(), 150, 60)
+    for split, labels in data.labels.items():
+        said = (getattr(data, split)[:, 0, 0, 0] * 127.5 + 127.5).round().long()
+        assert torch.equal(said, labels) and not torch.equal(said.flip(0), labels)
+
+
+@pytest.mark.usefixtures("files")
+@PARTS
+def test_every_image_of_a_part_is_taken_once(make: type[InParts]) -> None:
+    """And channels are apart: pixels are those of the files, in whatever order."""
+    data = load(make(), published.EARLY, published.LATE)
+    for x, n in ((data.train, published.EARLY), (torch.cat([data.val, data.test]), published.LATE)):
+        pixels = torch.from_numpy(published.images(n, *x.shape[1:3])[0])
+        assert rows((x * 127.5 + 127.5).round()) == rows(pixels)
+
+
+@pytest.mark.usefixtures("files")
+@PARTS
+def test_small_images_are_means_of_large_ones(make: type[InParts]) -> None:
+    large, half, quarter = (load(make(size=make.side // factor)).train for factor in (1, 2, 4))
     torch.testing.assert_close(half, avg_pool2d(large, 2), atol=1e-6, rtol=0)
     torch.testing.assert_close(quarter, avg_pool2d(half, 2), atol=1e-6, rtol=0)
     assert not torch.equal(quarter, large[:, :, ::4, ::4])  # control
 
 
 @pytest.mark.usefixtures("files")
-def test_clothes_of_chosen_classes() -> None:
-    data = load(Fashion(classes=(3, 7)), 40, 20)
-    labels = (torch.cat([data.train, data.val, data.test])[:, 0, 0, 0] * 127.5 + 127.5).round()
-    assert set(labels.tolist()) == {3, 7}
+@PARTS
+def test_images_of_chosen_classes(make: type[InParts]) -> None:
+    data = load(make(classes=(3, 7)), 40, 20)
+    assert marks(torch.cat([data.train, data.val, data.test]), 0) == {3, 7}
+    assert set(data.labels["reference"].tolist()) == {3, 7}
     with pytest.raises(ValueError, match="must fit into 40 images"):
-        load(Fashion(classes=(3, 7)), 41)
+        load(make(classes=(3, 7)), 41)
 
 
-def test_clothes_refuse() -> None:
-    with pytest.raises(ValueError, match="size must be one of 28, 14, 7, got 32"):
-        Fashion(size=32)
+@PARTS
+def test_images_in_parts_refuse(make: type[InParts]) -> None:
+    sizes = ", ".join(str(make.side // factor) for factor in (1, 2, 4))
+    with pytest.raises(ValueError, match=f"size must be one of {sizes}, got 30"):
+        make(size=30)
     for classes in ((10,), (1, 1)):
         with pytest.raises(ValueError, match="classes must be different numbers"):
-            Fashion(classes=classes)
+            make(classes=classes)
 
 
 def test_real_data_are_what_they_should_be(data_folder: Path) -> None:
     x = load(Brain(phase=0), 60).train
     assert x.shape[1:] == (2, 32, 32) and 0.15 < float(x[:, 0].mean()) < 0.35 and float(x.min()) >= -1e-6
     assert float((x[:, 0] > 0.1).float().mean((1, 2)).min()) > 0.1  # a slice holds brain
-    clothes = load(Fashion(size=7, classes=(1,)), 6000, 1000)  # trousers: dark at the sides
+    clothes = load(FashionMnist(size=7, classes=(1,)), 6000, 1000)  # trousers: dark at the sides
     assert float(clothes.train[..., 0].mean()) < -0.9 < float(clothes.train[..., 3].mean())
     with pytest.raises(ValueError, match="must fit into 6000 images for training and 1000"):
-        load(Fashion(classes=(1,)), 6001)
+        load(FashionMnist(classes=(1,)), 6001)
+    for file in (brain.FILE, *FashionMnist.files):
+        assert (data_folder / file.name).stat().st_size == file.size
 
 
 # Mixtures at random

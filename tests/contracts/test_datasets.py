@@ -1,23 +1,30 @@
 """The contract of the family: every registered data source meets it, without a new test file.
 
-Sources that read a user's files get some from `EXAMPLES`.
+Sources that read a user's files get some from `EXAMPLES`, and those that read published files get small ones
+of the same form.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import published
 import pytest
 import torch
 from component import global_generator_at_rest, is_component
 from PIL import Image
 from torch import Tensor
 
-from dcdbench.datasets import registry
+from dcdbench.datasets import drawn, registry
+from dcdbench.harness.context import Context, Parent
+from dcdbench.harness.stages import data as data_stage
+from dcdbench.harness.stages import measurement
+from dcdbench.operators.identity import Identity
+from dcdbench.problem import Corruption
 from dcdbench.protocols import Data, DataSource
 from dcdbench.streams import Stream
 
@@ -50,8 +57,10 @@ def test_every_source_that_needs_arguments_has_an_example() -> None:
 
 
 @pytest.fixture(params=list(registry))
-def source(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+def source(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     make = EXAMPLES.get(request.param)
+    if registry[request.param] in published.SOURCES:
+        published.put(tmp_path, monkeypatch)
     found = make(tmp_path) if make else registry[request.param]()
     missing = getattr(found, "missing", None)
     if missing is not None and (reason := missing()):
@@ -123,7 +132,47 @@ def test_draws_of_operators_belong_to_corrupted_data(source: Any) -> None:
         assert len(tensor) == len(getattr(data, split))
 
 
-def test_defaults_give_something(source: Any) -> None:
+def test_labels_are_classes_of_what_is_clean_and_scored(source: Any) -> None:
+    data, again = load(source), load(source)
+    assert set(data.labels) in (set(), {"reference", "floor"})
+    for split, labels in data.labels.items():
+        assert labels.dtype == torch.int64 and labels.shape == (len(getattr(data, split)),)
+        assert torch.equal(again.labels[split], labels)
+
+
+def test_no_label_reaches_a_problem(source: Any) -> None:
+    """What is measured is the same without labels, and every tensor of it belongs to a measurement."""
+    if source.corrupted or not (data := load(source)).labels:
+        pytest.skip("no labels")
+    with_labels, without = measured(source, data), measured(source, replace(data, labels={}))
+    assert {split: set(t) for split, t in with_labels.items()} == {k: {"y"} for k in measurement.MEASURED}
+    assert all(torch.equal(t["y"], without[split]["y"]) for split, t in with_labels.items())
+    other = measured(source, replace(data, test=data.reference.flip(0)))  # control
+    assert not torch.equal(other["test"]["y"], without["test"]["y"])
+
+
+def measured(source: DataSource, data: Data) -> dict[str, dict[str, Tensor]]:
+    """What the stages of data and measurement store."""
+
+    @dataclass(frozen=True)
+    class Given:
+        def shape(self) -> tuple[int, ...]:
+            return source.shape()
+
+        def load(self, *_: Any) -> Data:
+            return data
+
+    context = Context(Stream(0), "cpu", Path(), {}, lambda fraction, text: None)
+    made = data_stage.run(context, Given(), None, None)  # type: ignore[arg-type]
+    parent = Parent({"result": made.result}, made.tensors.__getitem__)
+    context.parents["data"] = parent
+    return measurement.run(context, Corruption(Identity(), 0.1), False, source.shape()).tensors
+
+
+def test_defaults_give_something(source: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (drawn.TRAIN, drawn.HELDOUT) == (20_000, 2_000)
+    monkeypatch.setattr(drawn, "TRAIN", 300)  # drawing so many takes seconds, and shows nothing more
+    monkeypatch.setattr(drawn, "HELDOUT", 30)
     data = load(source, None, None)
     assert len(data.train) >= 30 and len(data.val) >= 3
 

@@ -88,6 +88,33 @@ def test_references_are_halved_and_only_for_scores(tmp_path: Path) -> None:
         Array(tmp_path / "y.npy", corrupted=False, reference=tmp_path / "x.npy")
 
 
+def test_labels_travel_with_clean_signals_for_scores(tmp_path: Path) -> None:
+    """Each signal is its own label. Classes of corrupted data stand beside their references."""
+    x, labels = np.arange(30.0).reshape(30, 1), np.arange(30, dtype=np.uint8)
+    np.savez(tmp_path / "x.npz", signals=x, labels=labels)
+    np.save(tmp_path / "y.npy", x)
+    own = Array(tmp_path / "x.npz", corrupted=False).load(None, None, STREAM)
+    beside = Array(tmp_path / "y.npy", corrupted=True, reference=tmp_path / "x.npz").load(None, None, STREAM)
+    for data in (own, beside):
+        for split in ("reference", "floor"):
+            assert torch.equal(data.labels[split], getattr(data, split)[:, 0].long())
+        assert not data.operator and len(data.labels) == 2
+        assert not torch.equal(data.labels["reference"].sort().values, data.labels["floor"].sort().values)
+    assert not Array(tmp_path / "y.npy", corrupted=False).load(None, None, STREAM).labels  # control
+
+
+@pytest.mark.parametrize("labels", [np.zeros(9, np.int64), np.zeros(30), np.zeros((30, 2), bool)])
+def test_labels_that_cannot_be_used(tmp_path: Path, labels: np.ndarray) -> None:
+    np.savez(tmp_path / "x.npz", x=np.arange(30.0).reshape(30, 1), labels=labels)
+    with pytest.raises(ValueError, match=r"x.npz, entry 'labels', must have one whole number for each of 30"):
+        Array(tmp_path / "x.npz", corrupted=False).load(None, None, STREAM)
+    with pytest.raises(ValueError, match=r"entry 'labels', has no use.* stand in the file that `reference`"):
+        Array(tmp_path / "x.npz", corrupted=True).load(None, None, STREAM)
+    np.savez(tmp_path / "x.npz", x=np.arange(30.0).reshape(30, 1), labels=np.array(["a"] * 30))
+    with pytest.raises(ValueError, match=r"'labels', must hold whole numbers, got <U1"):
+        Array(tmp_path / "x.npz", corrupted=False).load(None, None, STREAM)
+
+
 @pytest.mark.parametrize(
     ("array", "message"),
     [
@@ -174,7 +201,8 @@ def measured(source: Any, law: Any, tmp_path: Path) -> dict[str, torch.Tensor]:
     """The stage of measurements on a user's data, its train split."""
     data = source.load(None, None, STREAM)
     splits = {name: getattr(data, name) for name in ("train", "val", "test", "reference", "floor")}
-    parent = Parent({}, {"splits": splits, "operator": data.operator}.__getitem__)
+    groups = {"splits": splits, "operator": data.operator, "labels": data.labels}
+    parent = Parent({}, groups.__getitem__)
     context = Context(Stream(0) / "measurement", "cpu", tmp_path, {"data": parent}, lambda *_: None)
     made = measurement.run(context, Corruption(law, 0.1), corrupted=True, shape=source.shape())
     assert made.result["shape"] == list(source.shape())
