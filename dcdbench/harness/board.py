@@ -124,26 +124,26 @@ class Board:
         cells: The results; each (task, method, seed) at most once.
         values: What each value name means.
         primary: The value names that rank methods, first the one that orders the rows.
-        own_primary: The same for tasks that have value names of their own.
         pairs: The students and their teachers.
         claims: The suite's claims.
         provenance: versions, commit, device, threads, when; nested mappings are flattened.
         skips: Pairs of task and method that were not planned, because they cannot work.
         baseline: The name of the no-op method, whose distance to the floor is the whole gap.
         track: Which part of a board this is, where there are parts.
+        own_primary: The primary value names of the tasks that have their own.
     """
 
     suite: str
     cells: tuple[CellResult, ...]
     values: Mapping[str, ValueInfo]
     primary: tuple[str, ...] = ()
-    own_primary: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     pairs: tuple[Pair, ...] = ()
     claims: tuple[Claim, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     skips: tuple[Skip, ...] = ()
     baseline: str = ""
     track: str = ""
+    own_primary: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         places = [(c.task, c.method, c.seed) for c in self.cells]

@@ -1,4 +1,4 @@
-"""Memorisation: exactly 0 on average for exchangeable signals, 1 for copies; what the floor needs for that."""
+"""Memorisation: exactly 0 on average for exchangeable signals, 1 for copies; what the floor needs."""
 
 from __future__ import annotations
 
