@@ -158,7 +158,9 @@ class Board:
     @cached_property
     def every_primary(self) -> tuple[str, ...]:
         """The value names that rank methods on some task, those of the suite first."""
-        return tuple(dict.fromkeys([*self.primary, *(v for own in self.own_primary.values() for v in own)]))
+        found = {v for task in self.tasks for v in self.primary_of(task)} if self.tasks else {*self.primary}
+        named = (*self.primary, *(v for own in self.own_primary.values() for v in own))
+        return tuple(v for v in dict.fromkeys(named) if v in found)
 
     def brief(self) -> Board:
         """The same board with its primary values alone, on each task with those of the task."""

@@ -177,9 +177,9 @@ class _Gains:
         }
 
     def counted(self, v: ValueInfo) -> list[str]:
-        """The tasks that a value tells of: those that name it, and those that name none of their own."""
-        own = self.board.own_primary
-        return [task for task in self.board.tasks if task not in own or v.name in own[task]]
+        """The tasks that a value is primary for; all of them where it is for none."""
+        tasks = self.board.tasks
+        return [t for t in tasks if v.name in self.board.primary_of(t)] or list(tasks)
 
     def able(self, teacher: str, student: str) -> list[str]:
         """The tasks on which the two can be set against each other."""

@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dcdbench.harness import plugins
+from dcdbench.harness import plugins, results
 from dcdbench.harness.context import Interrupted, Outcome
 from dcdbench.harness.executor import Options, execute
 from dcdbench.harness.leaderboard import leaderboard
@@ -431,6 +431,30 @@ def test_the_ideal_result_scores_like_the_floor_where_it_is_the_clean_law(world:
     noise = (math.hypot(tiny.SCALE, tiny.SIGMA_Y) - tiny.SCALE) ** 2 * tiny.D
     assert frechet("floor") < 0.4 * noise and frechet("ideal", DCD()) < 0.4 * noise
     assert frechet("ideal", DCD(objective=Standard(), noise=False)) == pytest.approx(noise, rel=0.4)
+
+
+@pytest.mark.parametrize(
+    ("row", "chosen", "direction", "percent"),
+    [
+        ([2.0, 1.0, 1.5], 2, "lower", 50.0),
+        ([0.5, 0.8, 0.4], 2, "higher", 50.0),
+        ([2.0, 1.0, 1.5], 1, "lower", 0.0),
+        (
+            [-0.02, 0.06],
+            1,
+            "lower",
+            400.0,
+        ),  # of the size of the best, which an estimate of KL may put below 0
+        ([0.0, 0.0], 1, "lower", 0.0),
+        ([0.0, 0.1], 1, "lower", math.nan),
+        ([1.0, math.nan], 1, "lower", math.nan),
+        ([math.nan, 1.0], 1, "lower", 0.0),
+    ],
+)
+def test_regret_is_in_percent_of_the_best(
+    row: list[float], chosen: int, direction: str, percent: float
+) -> None:
+    assert results._regret(row, chosen, direction) == pytest.approx(percent, nan_ok=True)
 
 
 def test_values_that_cannot_be_had_say_why(world: World) -> None:
