@@ -147,7 +147,8 @@ class _CellBuilder:
     def stage(self, kind: str, module: str, parents: Mapping[str, str], shared: bool, **spec: Any) -> str:
         who = [self.task.name] + ([] if shared else [self.method])
         label = "/".join([*who, f"seed {self.seed}", kind])
-        files = tuple(_paths(spec)) if kind in ("data", "measurement") else ()
+        # What data and measurements are read from is in the keys of those stages; metrics have files too.
+        files = tuple(_paths(spec if kind in ("data", "measurement") else spec.get("metrics")))
         stage = Stage(kind, f"{STAGES}.{module}:run", spec, dict(parents), self.seed, files, label)
         return self.plan.add(stage)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 from dataclasses import FrozenInstanceError, fields, is_dataclass
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,15 +18,15 @@ from dcdbench.problem import Corruption, Reference
 from dcdbench.protocols import Metric
 
 N, SHAPE = 300, (1, 2, 1)  # two numbers, so that all metrics are offered
-MEANS = torch.tensor([[-1.0, 0.0], [1.0, 0.0]])
-LAW = GaussianMixture(torch.tensor([0.4, 0.6]), MEANS, 0.5 * torch.eye(2).repeat(2, 1, 1))
+MEANS = torch.tensor([[-0.25, 0.0], [0.25, 0.0]])
+LAW = GaussianMixture(torch.tensor([0.4, 0.6]), MEANS, 0.03 * torch.eye(2).repeat(2, 1, 1))  # in [-1, 1]
 
 
 class Halves:
     """A classifier of the fixture's signals: their own numbers are its features, their signs the classes."""
 
     def features(self, x: Tensor) -> Tensor:
-        return x.detach().flatten(1).double().tanh()
+        return (4 * x.detach().flatten(1).double()).tanh()
 
     def classes(self, x: Tensor) -> Tensor:
         return (x.detach().flatten(1)[:, 0] > 0).long()
@@ -50,9 +51,23 @@ def reference() -> Reference:
     return Reference(clean, test, corruption, LAW, draw(3, 2 * N), labels, Halves())
 
 
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network that gives the two numbers of the fixture's signals, but smoothly squashed."""
+
+    class Squash(torch.nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x[:, 0, :, 0].tanh()
+
+    path = tmp_path_factory.mktemp("weights") / "net.pt"
+    torch.jit.script(Squash()).save(path)
+    return path
+
+
 @pytest.fixture(params=list(registry))
 def metric(request: pytest.FixtureRequest) -> Metric:
-    found: Metric = registry[request.param]()
+    more = {"weights": request.getfixturevalue("weights"), "size": 2} if request.param == "fid" else {}
+    found: Metric = registry[request.param](**more)
     return found
 
 
