@@ -137,6 +137,25 @@ def test_what_is_stored_has_the_same_features(parents: dict[str, Any]) -> None:
     assert torch.equal(net.last(whole).argmax(1), net.classes(x))
 
 
+def test_known_features_are_those_of_the_network(parents: dict[str, Any]) -> None:
+    """Of the references, of samples twice, and of others after them; the network is asked once for each."""
+    net, asked = stage.load(tiny.parent(parents["classifier"])), []
+    plain = classifier.Network.features
+
+    def counted(self: classifier.Network, x: Tensor) -> Tensor:
+        asked.append(len(x))
+        return plain(self, x)
+
+    splits = parents["data"].tensors["splits"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classifier.Network, "features", counted)
+        known = stage.Known(net, splits["reference"])
+        for x in (splits["reference"], splits["floor"], splits["floor"].double(), splits["floor"][:9]):
+            assert torch.equal(known.features(x), plain(net, x))
+            assert torch.equal(known.classes(x), net.classes(x))
+    assert asked == [150, 150, 9]
+
+
 def test_values_order_what_is_worse(parents: dict[str, Any]) -> None:
     """Clean signals, noisy ones, and one class alone."""
     clean, labels = draw(150, Stream(9))

@@ -59,8 +59,10 @@ def _reference(
     if train is not None and source == "floor":
         train = without(train, splits.floor)
     labels, parent = splits.labels.get("reference"), context.parents.get("classifier")
-    net = None if parent is None or classifier.reason(parent) else classifier.load(parent)
-    return Reference(clean, test, corruption, law, train, labels, net)
+    known = None
+    if clean is not None and parent is not None and not classifier.reason(parent):
+        known = classifier.Known(classifier.load(parent), clean)
+    return Reference(clean, test, corruption, law, train, labels, known)
 
 
 def without(x: Tensor, others: Tensor) -> Tensor:
