@@ -433,6 +433,18 @@ def test_the_ideal_result_scores_like_the_floor_where_it_is_the_clean_law(world:
     assert frechet("ideal", DCD(objective=Standard(), noise=False)) == pytest.approx(noise, rel=0.4)
 
 
+def test_regret_is_asked_for_in_each_primary_value_of_the_task(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    own = SUITE.replace("    heldout: 200\n", "    heldout: 200\n    primary: [coverage, recall]\n")
+    found = []
+    for text in (SUITE, own):
+        path.write_text(text.replace("frechet]", "frechet, manifold]"))
+        planned = make_plan(load_suite(path))
+        scored = {c.stages["scores"] for c in planned.cells if c.method == "dcd"}
+        found += [s.spec["regret"] for s in planned.stages if s.key in scored]
+    assert found == [("sliced_w2", "frechet"), ("coverage", "recall")]
+
+
 @pytest.mark.parametrize(
     ("row", "chosen", "direction", "percent"),
     [
