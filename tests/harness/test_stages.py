@@ -22,14 +22,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dcdbench.harness import plugins, results
+from dcdbench.harness import plugins
 from dcdbench.harness.context import Interrupted, Outcome
 from dcdbench.harness.executor import Options, execute
 from dcdbench.harness.leaderboard import leaderboard
 from dcdbench.harness.plan import Plan, make_plan
 from dcdbench.harness.render import render
 from dcdbench.harness.replay import steps
-from dcdbench.harness.results import collect
+from dcdbench.harness.results import _regret, collect
 from dcdbench.harness.stages import measurement, samples, scores, training
 from dcdbench.harness.stages.journal import Journal
 from dcdbench.harness.store import Store
@@ -466,7 +466,7 @@ def test_regret_is_asked_for_in_each_primary_value_of_the_task(tmp_path: Path) -
 def test_regret_is_in_percent_of_the_best(
     row: list[float], chosen: int, direction: str, percent: float
 ) -> None:
-    assert results._regret(row, chosen, direction) == pytest.approx(percent, nan_ok=True)
+    assert _regret(row, chosen, direction) == pytest.approx(percent, nan_ok=True)
 
 
 def test_values_that_cannot_be_had_say_why(world: World) -> None:
