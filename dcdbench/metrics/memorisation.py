@@ -1,19 +1,20 @@
 r"""Memorisation: whether samples lie nearer to the training signals than held-out signals explain.
 
-For each sample the nearest of all $n_T$ training and $n_R$ held-out clean signals is found; $s$ is the share
-of samples whose nearest one is a training signal. If a sample does not depend on which signals were trained
-on, then these $n_T + n_R$ signals are exchangeable given the sample: each is the nearest one with the same
-probability, so that $E s = e = n_T / (n_T + n_R)$ exactly, at any sizes and in any dimension. Reported is
+Of all $n_T$ training and $n_R$ held-out clean signals, those are found that are the nearest one of some
+sample; $s$ is the share of training signals among these, each counted once. If samples do not depend on which
+signals were trained on, then the $n_T + n_R$ signals are exchangeable given the samples: which of them are
+nearest does not depend on which were trained on, so that $E s = e = n_T / (n_T + n_R)$ exactly, at any sizes
+and in any dimension, with duplicates too. Reported is
 
 $$\mathrm{memorised} = \frac{s - e}{1 - e},$$
 
 which has mean 0 without memorisation (it may be negative), and is 1 if every sample is nearest to a training
-signal. Among equally near signals the nearest is drawn at random, by its expectation, which keeps the law
-for duplicates and for discrete data. The training set is not cut to the size of the other: most copies of
-one of 20 000 signals would miss a subset of 2 000. The price is noise: at equal sizes the standard deviation
-is at least about $1 / \sqrt n$ for `n` samples, and it grows like $\sqrt{n_T / n_R}$. Distances to training
-and to held-out data are compared by Meehan et al. (2020), https://arxiv.org/abs/2004.05675, and van den Burg
-and Williams (2021), https://arxiv.org/abs/2106.03216.
+signal. Its standard deviation is then about $\sqrt{n_T / (n_R K)}$ for `K` nearest signals. Were each
+counted as often as it is nearest, the mean would be the same; but samples that lie outside of the data share
+a few neighbours, and the value would depend on where these few stand. The training set is not cut to the size
+of the other: most copies of one of 20 000 signals would miss a subset of 2 000. Distances to training and to
+held-out data are compared by Meehan et al. (2020), https://arxiv.org/abs/2004.05675, and van den Burg and
+Williams (2021), https://arxiv.org/abs/2106.03216.
 
 The law needs samples, and a floor, that are none of the training signals. The floor of a finite data set is a
 part of them, which is left out of the training set there (`harness/stages/scores.py`): what is left, the
@@ -41,20 +42,19 @@ BLOCK = 256  # samples at a time, which bounds the memory
 def memorised(x: Tensor, train: Tensor, held_out: Tensor) -> float:
     """The value for samples `x`, `(n, d)`, training signals `(t, d)` and held-out signals `(m, d)`."""
     t, m = len(train), len(held_out)
-    share = x.new_zeros(())
     both = torch.cat([train, held_out])
+    nearest = torch.zeros(t + m, dtype=torch.bool, device=x.device)
     for part in x.split(BLOCK):
         d = distances(part, both)
-        nearest = (d == d.amin(1, keepdim=True)).to(x)  # several where they are equally near
-        share += (nearest[:, :t].sum(1) / nearest.sum(1)).sum()
-    expected = t / (t + m)
-    return (share.item() / len(x) - expected) / (1 - expected)
+        nearest |= (d == d.amin(1, keepdim=True)).any(0)  # several where they are equally near
+    share, expected = nearest[:t].sum().item() / nearest.sum().item(), t / (t + m)
+    return (share - expected) / (1 - expected)
 
 
 @register("memorisation")
 @dataclass(frozen=True)
 class Memorisation:
-    """How much more often the nearest clean signal is a training signal than without memorisation."""
+    """How much more often the signals nearest to samples are training signals than without memorisation."""
 
     needs: ClassVar[str] = "training"
     sampling_unit: ClassVar[str] = "generated, training and held-out clean samples"
