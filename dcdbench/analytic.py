@@ -121,6 +121,24 @@ class Law(ABC):
         weights = _shares(self.components[0].to(r.device), r, var, scale)
         return (weights @ means + self._back(weights, gain * r)).to(x_t.dtype)
 
+    def mahalanobis(self, x: Tensor) -> Tensor:
+        """The distance, `(B, K)`, of `x`, `(B, d)`, from each component, in its own standard deviations.
+
+        Raises:
+            NoDensity: If a covariance is singular.
+        """
+        r, var = self._coordinates(x, 0.0)
+        self._require_density(var)
+        return (r.square() / var).sum(2).sqrt()
+
+    def responsibilities(self, x: Tensor) -> Tensor:
+        """The posterior probabilities, `(B, K)`, that `x`, `(B, d)`, comes from each component.
+
+        Raises:
+            NoDensity: If a covariance is singular.
+        """
+        return torch.softmax(self._logs(*self._coordinates(x, 0.0)), 1)
+
     def _coordinates(self, x: Tensor, sigma: float | Tensor) -> tuple[Tensor, Tensor]:
         """Each component's principal coordinates and variances, `(B, K, d)` and `(B or 1, K, d)`."""
         if x.ndim != 2 or x.shape[1] != self.dim:
@@ -136,12 +154,15 @@ class Law(ABC):
 
     def _logs(self, r: Tensor, var: Tensor) -> Tensor:
         """Logarithms of weighted component densities, `(B, K)`."""
+        self._require_density(var)
+        return _log_terms(self.components[0].to(r.device), r, var)
+
+    def _require_density(self, var: Tensor) -> None:
         if (var <= 0).any():
             raise NoDensity(
                 f"this law on R^{self.dim} is degenerate (a covariance is singular), so it has no "
                 "density; ask `has_density` first, or give `sigma` > 0"
             )
-        return _log_terms(self.components[0].to(r.device), r, var)
 
 
 def _log_terms(weights: Tensor, r: Tensor, var: Tensor) -> Tensor:

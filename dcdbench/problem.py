@@ -13,7 +13,7 @@ from torch import Tensor
 from dcdbench.batch import randn_like
 
 if TYPE_CHECKING:
-    from dcdbench.protocols import Noise, Operator, OperatorLaw
+    from dcdbench.protocols import Classifier, Noise, Operator, OperatorLaw
 
 
 @dataclass(frozen=True)
@@ -112,3 +112,4 @@ class Reference:
     law: Any = None  # the analytic law of clean data, where there is one (`analytic.Law`)
     train: Tensor | None = None  # clean signals behind the training measurements, where they are known
     labels: Tensor | None = None  # (n,), the classes of `clean`, where they are known
+    classifier: Classifier | None = None  # trained on `clean` and `labels`, where a metric needs it

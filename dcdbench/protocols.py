@@ -7,6 +7,7 @@ hyper-parameters; a field whose type is one of these protocols holds another com
 from __future__ import annotations
 
 __all__ = [
+    "Classifier",
     "Data",
     "DataSource",
     "Denoiser",
@@ -324,15 +325,29 @@ class DataSource(Protocol):
         ...
 
 
+class Classifier(Protocol):
+    """A trained classifier of clean signals, for metrics alone. It has no gradients."""
+
+    def features(self, x: Tensor) -> Tensor:
+        """The features, `(n, F)`, float64, of signals `x`, `(n, *signal)`, from which it tells classes."""
+        ...
+
+    def classes(self, x: Tensor) -> Tensor:
+        """The classes, `(n,)`, int64, `>= 0`, of signals `x`, `(n, *signal)`."""
+        ...
+
+
 @runtime_checkable
 class Metric(Protocol):
     """A score of samples. What a file in `metrics/` registers.
 
     `values` says of each value that a call returns: its direction (`lower`, `higher` or
-    `neither` is better) and its unit.
+    `neither` is better) and its unit. `needs` says what it compares with: "clean" references, the "density"
+    of clean data, held-out "measurements", the clean signals of the "training", or "labels" of the
+    references, by the classifier that the harness then trains on them.
     """
 
-    needs: ClassVar[str]  # "clean", "density" or "measurements"
+    needs: ClassVar[str]
     sampling_unit: ClassVar[str]
     values: ClassVar[dict[str, tuple[str, str]]]
 

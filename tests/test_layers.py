@@ -20,7 +20,7 @@ LAYERS = (
     ("problem", "protocols"),  # the nouns
     ("analytic", "diffusion", "linalg", "masked", "prediction", "products", "selection"),  # pure mathematics
     FAMILIES,  # siblings: each imports itself and what is below
-    ("phases", "restorers", "samplers", "training"),
+    ("classifier", "phases", "restorers", "samplers", "training"),
     ("methods",),
     ("harness",),
     ("commands",),

@@ -69,7 +69,7 @@ def command(
     opened = open_suite(suite, overrides, plugins, quick, methods, tasks, seeds)
     board = collect(make_plan(opened, choose_device(device)), Store(store))
     directed = {name: info for name, info in board.values.items() if info.direction != "neither"}
-    name = value or next(name for name in (*board.primary, *directed) if name in directed)
+    name = value or next(name for name in (*board.every_primary, *directed) if name in directed)
     if name not in directed:
         raise click.BadParameter(f"expected one of {', '.join(directed)}, got {name!r}", param_hint="--value")
     count = draw(output, board, directed[name], cost)

@@ -28,7 +28,8 @@ class CellResult:
         theory: The same values for the ideal result of theory at the same n, where known.
         cost: `nfe`, `ms_per_sample`, `train_seconds` (own), `train_seconds_total` (with the
             parents'), `train_gflops`, `peak_mb`; any may be absent.
-        extra: `checkpoints` (how many the choice was among), `regret:<value>` (percent).
+        extra: `checkpoints` (how many the choice was among), `regret:<value>` (percent), `classifier` (the
+            share of held-out signals whose class the metrics' classifier finds).
         marks: What a reader must know of the method: `CLEAN` takes it out of the ranks, `FEW` into a track
             of its own.
     """
@@ -50,7 +51,7 @@ class CellResult:
 class ValueInfo:
     """What a value is: its direction (`lower`, `higher` or `neither` is better) and its unit.
 
-    `needs` is "clean", "density" or "measurements", as in `protocols.Metric`.
+    `needs` is as in `protocols.Metric`: of its words only "measurements" stands for no clean data.
     """
 
     name: str
@@ -129,6 +130,7 @@ class Board:
         skips: Pairs of task and method that were not planned, because they cannot work.
         baseline: The name of the no-op method, whose distance to the floor is the whole gap.
         track: Which part of a board this is, where there are parts.
+        own_primary: The primary value names of the tasks that have their own.
     """
 
     suite: str
@@ -141,6 +143,7 @@ class Board:
     skips: tuple[Skip, ...] = ()
     baseline: str = ""
     track: str = ""
+    own_primary: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         places = [(c.task, c.method, c.seed) for c in self.cells]
@@ -148,17 +151,29 @@ class Board:
             twice = next(p for p in places if places.count(p) > 1)
             raise ValueError(f"each (task, method, seed) may stand on a board once, got {twice} twice")
 
+    def primary_of(self, task: str) -> tuple[str, ...]:
+        """The value names that rank methods on a task."""
+        return self.own_primary.get(task, self.primary)
+
+    @cached_property
+    def every_primary(self) -> tuple[str, ...]:
+        """The value names that rank methods on some task, those of the suite first."""
+        found = {v for task in self.tasks for v in self.primary_of(task)} if self.tasks else {*self.primary}
+        named = (*self.primary, *(v for own in self.own_primary.values() for v in own))
+        return tuple(v for v in dict.fromkeys(named) if v in found)
+
     def brief(self) -> Board:
-        """The same board with its primary values alone."""
+        """The same board with its primary values alone, on each task with those of the task."""
 
-        def kept(values: Mapping[str, float]) -> dict[str, float]:
-            return {name: value for name, value in values.items() if name in self.primary}
+        def kept(task: str, values: Mapping[str, float]) -> dict[str, float]:
+            return {name: value for name, value in values.items() if name in self.primary_of(task)}
 
-        cells = (
-            replace(c, scores=kept(c.scores), floor=kept(c.floor), theory=kept(c.theory)) for c in self.cells
-        )
-        values = {name: self.values[name] for name in self.primary}
-        return replace(self, cells=tuple(cells), values=values)
+        def brief(c: CellResult) -> CellResult:
+            scores, floor, theory = (kept(c.task, part) for part in (c.scores, c.floor, c.theory))
+            return replace(c, scores=scores, floor=floor, theory=theory)
+
+        values = {name: self.values[name] for name in self.every_primary}
+        return replace(self, cells=tuple(map(brief, self.cells)), values=values)
 
     def tracks(self) -> tuple[Board, ...]:
         """The board; where methods were given a few clean signals, one without them and one of them.

@@ -165,9 +165,14 @@ def regret(standings: Sequence[Standing]) -> Table | None:
                 rows.append((Entry(s.task), Entry(m), of, *regrets))
     if not rows:
         return None
+    caption = "By how many percent the checkpoint chosen on held-out measurements is worse than the best one."
+    if any(e.text == "-" for row in rows for e in row[3:]):
+        caption += (
+            " A dash: not a primary value of the task, or the best score is 0, which has no percentage."
+        )
     return Table(
         "selection regret",
-        "By how many percent the checkpoint chosen on held-out measurements is worse than the best one.",
+        caption,
         ("task", "method", "checkpoints", *(f"{k.removeprefix(prefix)} %" for k in found)),
         tuple(rows),
         keys=2,

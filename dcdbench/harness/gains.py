@@ -161,9 +161,10 @@ class _Gains:
         """The primary values; where no task has a score in one of them, those that tell methods apart."""
         judged = {v.name: v for s in self.standings.values() for v in s.judged}
         known = self.board.values
-        primary = [known[name] for name in self.board.primary if name in known]
+        primary = [known[name] for name in self.board.every_primary if name in known]
         directed = tuple(v for v in primary if v.direction != "neither")
-        return directed if not judged or judged.keys() & set(self.board.primary) else tuple(judged.values())
+        seen = judged.keys() & set(self.board.every_primary)
+        return directed if seen or not judged else tuple(judged.values())
 
     @cached_property
     def entries(self) -> dict[tuple[str, str, str, str], Entry]:
@@ -174,6 +175,11 @@ class _Gains:
             for teacher, student in self.rivals
             for task, s in self.standings.items()
         }
+
+    def counted(self, v: ValueInfo) -> list[str]:
+        """The tasks that a value is primary for; all of them where it is for none."""
+        tasks = self.board.tasks
+        return [t for t in tasks if v.name in self.board.primary_of(t)] or list(tasks)
 
     def able(self, teacher: str, student: str) -> list[str]:
         """The tasks on which the two can be set against each other."""
@@ -189,16 +195,17 @@ class _Gains:
 
     def table(self, v: ValueInfo) -> Table:
         """The gains in one value, with tasks as columns."""
-        rows = []
+        rows, tasks = [], self.counted(v)
         for teacher, student in self.rivals:
-            entries = [self.entries[v.name, teacher, student, task] for task in self.board.tasks]
-            count, n = sum(e.verdict == IMPROVES for e in entries), len(self.able(teacher, student))
+            entries = [self.entries[v.name, teacher, student, task] for task in tasks]
+            count = sum(e.verdict == IMPROVES for e in entries)
+            n = len(set(tasks) & set(self.able(teacher, student)))
             improved = Entry(f"{count} of {n}", count, n=n)
             rows.append((Entry(teacher), Entry(student), *entries, improved))
         return Table(
             f"{v.name}{ARROWS[v.direction]}",
             f"Student minus {self.other}, in percent of the {self.other}'s mean. {MEANING[v.direction]}",
-            ("against", "student", *map(self.head, self.board.tasks), IMPROVED),
+            ("against", "student", *map(self.head, tasks), IMPROVED),
             tuple(rows),
             keys=2,
             wrap=BODY,
@@ -216,10 +223,12 @@ class _Gains:
     def summary(self) -> Table:
         """On which tasks a student improves, and in nothing that counts is worse."""
         rows = [(Entry(a), Entry(b), *self._better(a, b)) for a, b in self.rivals]
+        which = ", on each task those that are primary there" if self.board.own_primary else ""
         return Table(
             "improves in one of the primary values, and is worse in none",
-            f"Of {', '.join(v.name for v in self.values)}: IMPROVES in one or more and DOES NOT in none, "
-            "which counts a tie as worse. Over identifiable tasks on which both can work.",
+            f"Of {', '.join(v.name for v in self.values)}{which}: "
+            "IMPROVES in one or more and DOES NOT in none, which counts a tie as worse. "
+            "Over identifiable tasks on which both can work.",
             ("against", "student", "tasks", "which"),
             tuple(rows),
             keys=2,
@@ -229,7 +238,10 @@ class _Gains:
     def _better(self, teacher: str, student: str) -> tuple[Entry, Entry]:
         tasks = [task for task in self.able(teacher, student) if task not in self.unidentified]
         verdicts = {
-            t: {self.entries[v.name, teacher, student, t].verdict for v in self.values} for t in tasks
+            t: {
+                self.entries[v.name, teacher, student, t].verdict for v in self.values if t in self.counted(v)
+            }
+            for t in tasks
         }
         better = [t for t in tasks if IMPROVES in verdicts[t] and DOES_NOT not in verdicts[t]]
         return Entry(f"{len(better)} of {len(tasks)}", len(better), n=len(tasks)), Entry(", ".join(better))

@@ -146,7 +146,7 @@ def _floor(board: Board, task: str) -> str:
 def _score(board: Board, task: str, method: str, which: str) -> str:
     """The first primary value that the task has, its mean over seeds."""
     cells = [cell for cell in board.cells if (cell.task, cell.method) == (task, method)]
-    for value in [*board.primary, *board.values]:
+    for value in [*board.primary_of(task), *board.values]:
         found = [getattr(cell, which)[value] for cell in cells if value in getattr(cell, which)]
         if found and all(map(math.isfinite, found)):
             kind = "floor: " if which == "floor" else ""

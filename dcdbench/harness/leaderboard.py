@@ -140,6 +140,11 @@ def _notes(s: Standing, rows: Sequence[tuple[Entry, ...]]) -> tuple[str, ...]:
         notes.append("Methods that were given clean data are in no rank and no tie group.")
     if any("n/a" in e.text for row in rows for e in row[1:]):
         notes.append("n/a: the value does not apply to this method or problem, or there is no gap to close.")
+    if found := {seed: x for m in s.names for seed, x in s.extra(m, "classifier").items()}:
+        notes.append(
+            "Values that need labels rest on a classifier of the clean references, one per seed, which "
+            f"finds the class of at least {100 * min(found.values()):.1f} % of held-out clean signals."
+        )
     alone = [m for m in s.names if len(s.done(m)) == 1]
     if alone:
         notes.append(f"One seed gives no interval and no test: {', '.join(sorted(alone))}.")

@@ -55,7 +55,8 @@ class Place:
         if not self.stages:
             return {}
         trained = {key.rpartition("-")[0]: key for key in self.trained}
-        first, last = ("data", "measurement"), ("samples", "scores")
+        first = ("data", "measurement", *(role for role in ("classifier",) if role in self.stages))
+        last = ("samples", "scores")
         return {r: self.stages[r] for r in first} | trained | {r: self.stages[r] for r in last}
 
 

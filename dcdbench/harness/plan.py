@@ -31,7 +31,7 @@ class Cell:
         seed: The seed.
         reason: Why the method cannot work on the task; such a cell has no stages.
         marks: What a reader must know of the method.
-        stages: Keys by role: data, measurement, samples, scores, floor and theory where there are.
+        stages: Keys by role: data, measurement, samples, scores; classifier, floor, theory where there are.
         trained: The keys of its trainings, in order.
     """
 
@@ -98,6 +98,7 @@ class _Builder:
     def __init__(self, suite: Suite, device: str) -> None:
         self.suite, self.device = suite, device.partition(":")[0]
         self.metrics = tuple(suite.metrics.values())
+        self.classifies = any(metric.needs == "labels" for metric in self.metrics)
         self.stages: dict[str, Stage] = {}
         self.bases: dict[tuple[str, int], dict[str, str]] = {}  # by task and seed: what all methods share
         self.floors: dict[tuple[str, int], str] = {}
@@ -146,7 +147,8 @@ class _CellBuilder:
     def stage(self, kind: str, module: str, parents: Mapping[str, str], shared: bool, **spec: Any) -> str:
         who = [self.task.name] + ([] if shared else [self.method])
         label = "/".join([*who, f"seed {self.seed}", kind])
-        files = tuple(_paths(spec)) if kind in ("data", "measurement") else ()
+        # What data and measurements are read from is in the keys of those stages; metrics have files too.
+        files = tuple(_paths(spec if kind in ("data", "measurement") else spec.get("metrics")))
         stage = Stage(kind, f"{STAGES}.{module}:run", spec, dict(parents), self.seed, files, label)
         return self.plan.add(stage)
 
@@ -169,6 +171,8 @@ class _CellBuilder:
         self.keys["measurement"] = self.stage(
             "measurement", "measurement", self.parents("data"), True, **spec
         )
+        if self.plan.classifies:  # whether there are labels, only the data know
+            self.keys["classifier"] = self.stage("classifier", "classifier", self.parents("data"), True)
 
     def train(self, phases: tuple[Any, ...]) -> Iterator[str]:
         """One stage per phase, each on top of the one before."""
@@ -198,7 +202,7 @@ class _CellBuilder:
             "samples", "samples", self.parents("measurement", **last), False, **spec
         )
         previewed = phase is not None and sampler == phase.preview(self.task.sigma_y)
-        regret = self.plan.suite.primary if previewed else ()
+        regret = self.plan.suite.primary_of(self.task.name) if previewed else ()
         self.keys["scores"] = self.scores("samples", last if regret else {}, False, regret=regret)
         if getattr(self.task.data, "corrupted", False) and not _has_reference(self.task):
             return
@@ -222,6 +226,8 @@ class _CellBuilder:
         regret: tuple[str, ...] = (),
     ) -> str:
         parents = self.parents("data", "measurement", **last)
+        if "classifier" in self.keys:
+            parents |= self.parents("classifier")
         if source == "samples":
             parents |= self.parents("samples")
         spec = self.corruption() | {"source": source, "metrics": self.plan.metrics, "data": self.task.data}

@@ -5,10 +5,10 @@ from __future__ import annotations
 __all__ = ["Rows", "collect"]
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dcdbench.harness.board import Board, CellResult, Skip
+from dcdbench.harness.board import Board, CellResult, Skip, ValueInfo
 from dcdbench.harness.plan import Cell, Plan, values_of
 from dcdbench.harness.records import Record
 from dcdbench.harness.store import Store
@@ -18,15 +18,16 @@ _FAILED = {"exception": "failed", "crash": "crashed", "timeout": "timeout"}
 
 def collect(plan: Plan, store: Store) -> Board:
     """The board of a plan, whatever part of it is finished."""
-    shelf = _Shelf(store)
+    shelf = _Shelf(store, values_of(plan.suite.metrics))
     planned = [cell for cell in plan.cells if not cell.reason]
     skips = {Skip(cell.task, cell.method, cell.reason): None for cell in plan.cells if cell.reason}
     suite = plan.suite
     return Board(
         suite=suite.name,
         cells=tuple(_result(cell, shelf) for cell in planned),
-        values=values_of(suite.metrics),
+        values=shelf.values,
         primary=suite.primary,
+        own_primary={name: t.primary for name, t in suite.tasks.items() if t.primary is not None},
         pairs=plan.pairs,
         claims=suite.claims,
         provenance=_provenance(plan, shelf),
@@ -38,8 +39,8 @@ def collect(plan: Plan, store: Store) -> Board:
 class _Shelf:
     """Reads each record and receipt once."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, store: Store, values: dict[str, ValueInfo]) -> None:
+        self.store, self.values = store, values
         self._records: dict[str, Record | None] = {}
         self._receipts: dict[str, dict[str, Any]] = {}
 
@@ -80,7 +81,8 @@ def _result(cell: Cell, shelf: _Shelf) -> CellResult:
 
 def _status(cell: Cell, shelf: _Shelf) -> tuple[str, str]:
     """How far the cell has come: the first stage that ended otherwise than done decides."""
-    chain = [cell.stages["data"], cell.stages["measurement"], *cell.trained]
+    roles = (role for role in ("data", "measurement", "classifier") if role in cell.stages)
+    chain = [*(cell.stages[role] for role in roles), *cell.trained]
     for key in [*chain, cell.stages["samples"], cell.stages["scores"]]:
         record = shelf.record(key)
         if record is not None and record.status == "diverged":
@@ -111,16 +113,31 @@ def _cost(cell: Cell, shelf: _Shelf) -> dict[str, float]:
 
 
 def _extra(cell: Cell, shelf: _Shelf, scores: Mapping[str, Any]) -> dict[str, float]:
-    """The choice among the candidates of the last training, judged by clean scores after the fact."""
+    """The choice among the candidates of the last training, judged by clean scores, and the classifier's."""
+    accuracy = shelf.result(cell.stages.get("classifier")).get("accuracy")
+    extra = {} if accuracy is None else {"classifier": float(accuracy)}
     chosen = shelf.result(cell.trained[-1]).get("chosen") if cell.trained else None
     if chosen is None:
-        return {}
-    extra = {"checkpoints": float(len(shelf.result(cell.trained[-1])["curve"])), "chosen": float(chosen)}
+        return extra
+    extra |= {"checkpoints": float(len(shelf.result(cell.trained[-1])["curve"])), "chosen": float(chosen)}
     for value, row in scores.get("regret", {}).items():
-        finite = [x for x in row if math.isfinite(x)]
-        if finite and min(finite) > 0 and math.isfinite(row[chosen]):
-            extra[f"regret:{value}"] = 100 * (row[chosen] / min(finite) - 1)
+        percent = _regret(row, chosen, shelf.values[value].direction)
+        if math.isfinite(percent):
+            extra[f"regret:{value}"] = percent
     return extra
+
+
+def _regret(row: Sequence[float], chosen: int, direction: str) -> float:
+    """By how many percent of the best score, in size, the chosen one is worse; NaN where that is not known.
+
+    A best score of 0 has no percentage, unless the chosen one is as good.
+    """
+    finite = [x for x in row if math.isfinite(x)]
+    if not finite or not math.isfinite(row[chosen]):
+        return math.nan
+    best = max(finite) if direction == "higher" else min(finite)
+    worse = abs(row[chosen] - best)
+    return 100 * worse / abs(best) if best else (math.nan if worse else 0.0)
 
 
 def _provenance(plan: Plan, shelf: _Shelf) -> dict[str, Any]:
@@ -148,7 +165,7 @@ class Rows:
     """The scores of cells, one line each, as they are finished."""
 
     def __init__(self, plan: Plan, store: Store) -> None:
-        self.store, self.primary = store, plan.suite.primary
+        self.store, self.suite = store, plan.suite
         self.cells = {cell.stages["scores"]: cell for cell in plan.cells if not cell.reason}
 
     def line(self, key: str) -> str:
@@ -157,5 +174,7 @@ class Rows:
         if record is None:
             return ""
         scores = record.result["scores"]
-        shown = ", ".join(f"{name} {scores[name]:.3g}" for name in self.primary if name in scores)
-        return f"{self.cells[key].label}: {shown}"
+        cell = self.cells[key]
+        primary = self.suite.primary_of(cell.task)
+        shown = ", ".join(f"{name} {scores[name]:.3g}" for name in primary if name in scores)
+        return f"{cell.label}: {shown}"

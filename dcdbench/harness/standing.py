@@ -32,6 +32,11 @@ class Standing:
         """The task, and the track of the board if it has several."""
         return f"{self.task} ({self.board.track})" if self.board.track else self.task
 
+    @property
+    def primary(self) -> tuple[str, ...]:
+        """The names of the values that rank methods here."""
+        return self.board.primary_of(self.task)
+
     def cells(self, method: str) -> tuple[CellResult, ...]:
         """The method's cells in order of seeds; none where it was never planned."""
         return self.board.grouped[self.task].get(method, ())
@@ -89,7 +94,7 @@ class Standing:
     def values(self) -> tuple[ValueInfo, ...]:
         """The values that some method has here, primary ones first."""
         present = {v for name in self.names for c in self.done(name) for v in c.scores}
-        order = dict.fromkeys((*self.board.primary, *self.board.values, *sorted(present)))
+        order = dict.fromkeys((*self.primary, *self.board.values, *sorted(present)))
         known = self.board.values
         return tuple(known.get(v) or ValueInfo(v, "neither") for v in order if v in present)
 
@@ -97,7 +102,7 @@ class Standing:
     def judged(self) -> tuple[ValueInfo, ...]:
         """The values by which methods are told apart: the primary ones, else the first directed."""
         directed = [v for v in self.values if v.direction != "neither"]
-        return tuple(v for v in directed if v.name in self.board.primary) or tuple(directed[:1])
+        return tuple(v for v in directed if v.name in self.primary) or tuple(directed[:1])
 
     @cached_property
     def compared(self) -> tuple[ValueInfo, ...]:

@@ -55,6 +55,7 @@ class Task:
         noise: Noise of another law, before the white noise; None for none.
         train: How many signals are measured for training; None for as many as there are.
         heldout: How many each held-out split has; None for as many as there are.
+        primary: The values that ranks and verdicts on this task are about; None for those of the suite.
         network: The architecture.
         budget: How long is trained.
     """
@@ -68,10 +69,13 @@ class Task:
     noise: Noise | None = None
     train: int | None = None
     heldout: int | None = None
+    primary: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.sigma_y < float("inf"):
             raise ValueError(f"sigma_y must be >= 0 and finite, got {self.sigma_y}")
+        if self.primary is not None and not self.primary:
+            raise ValueError("primary must name one value or more, or be left out for those of the suite")
         for name in ("train", "heldout"):
             if (count := getattr(self, name)) is not None and count < 1:
                 raise ValueError(f"{name} must be >= 1, or null for all there are, got {count}")
@@ -93,7 +97,7 @@ class Suite:
         tasks: The tasks by name.
         methods: The methods by name.
         metrics: The metrics by registered name.
-        primary: The values that ranks and verdicts are about.
+        primary: The values that ranks and verdicts are about, on tasks that name none of their own.
         claims: What the suite claims.
         package: A package of claims that the suite decides, beside its cells or without any; empty for none.
     """
@@ -107,6 +111,11 @@ class Suite:
     primary: tuple[str, ...]
     claims: tuple[Claim, ...] = ()
     package: str = ""
+
+    def primary_of(self, task: str) -> tuple[str, ...]:
+        """The values that ranks and verdicts on a task are about."""
+        own = self.tasks[task].primary
+        return self.primary if own is None else own
 
     @property
     def cells(self) -> int:

@@ -126,6 +126,7 @@ class _Builder:
         methods = self.members("methods", lambda keys, spec: component(self.desk, keys, spec, "methods"))
         metrics = self.metrics()
         values = _values(metrics)
+        self.own_primary(tasks, values)
         return Suite(
             name=self.name(),
             path=self.path,
@@ -209,18 +210,28 @@ class _Builder:
 
     def primary(self, values: dict[str, str]) -> tuple[str, ...]:
         """The primary values; the first two that have a better direction where the file gives none."""
-        ranked = [name for name, direction in values.items() if direction != "neither"]
         if "primary" not in self.top:
-            return tuple(ranked[:2])
+            return tuple(_ranked(values)[:2])
         given = self.top["primary"]
         names = plain(self.desk, ("primary",), [given] if isinstance(given, str) else given, tuple[str, ...])
-        for i, name in enumerate(names or ()):
+        self.known(("primary",), names or (), values)
+        return tuple(names or ())
+
+    def own_primary(self, tasks: dict[str, Any], values: dict[str, str]) -> None:
+        """Checks the primary values of the tasks that name their own."""
+        for name, task in tasks.items():
+            if task is not None and task.primary is not None:
+                self.known(("tasks", name, "primary"), task.primary, values)
+
+    def known(self, keys: Keys, names: Sequence[str], values: dict[str, str]) -> None:
+        """Notes each name of no value that can be ranked, where there are values at all."""
+        ranked = _ranked(values)
+        for i, name in enumerate(names):
             if values and name not in ranked:
                 message = (
                     f"no metric gives a value of this name that can be ranked; there are: {', '.join(ranked)}"
                 )
-                self.desk.wrong(("primary", i), message, name, ranked)
-        return tuple(names or ())
+                self.desk.wrong((*keys, i), message, name, ranked)
 
     def package(self) -> str:
         """The package that `claims` names, instead of claims of the suite's own."""
@@ -275,3 +286,8 @@ def _values(metrics: Mapping[str, Any]) -> dict[str, str]:
         if metric is not None
         for name, (direction, *_) in metric.values.items()
     }
+
+
+def _ranked(values: Mapping[str, str]) -> list[str]:
+    """The names of the values that have a better direction."""
+    return [name for name, direction in values.items() if direction != "neither"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["clean_pair", "clean_reason", "flat"]
+__all__ = ["classifier_of", "classifier_reason", "clean_pair", "clean_reason", "flat"]
 
 import torch
 from torch import Tensor
 
 from dcdbench.problem import Reference
+from dcdbench.protocols import Classifier
 
 
 def flat(x: Tensor) -> Tensor:
@@ -37,3 +38,21 @@ def clean_reason(reference: Reference, least: int = 1) -> str | None:
     if n >= least:
         return None
     return "needs clean samples, and there are none" if n == 0 else f"needs {least} clean samples, has {n}"
+
+
+def classifier_of(samples: Tensor, reference: Reference) -> tuple[Classifier, Tensor, Tensor]:
+    """The classifier, the samples and the clean reference, `(n, *signal)`, float64 on the samples' device."""
+    if reference.classifier is None:
+        raise ValueError("this metric needs a classifier of clean signals, and the reference has none")
+    x, y = clean_pair(samples, reference)
+    shape = samples.shape[1:]
+    return reference.classifier, x.reshape(-1, *shape), y.reshape(-1, *shape)
+
+
+def classifier_reason(reference: Reference, least: int = 1) -> str | None:
+    """None where there are a classifier and at least `least` clean samples, else the reason why not."""
+    if reason := clean_reason(reference, least):
+        return reason
+    return (
+        None if reference.classifier is not None else "needs a classifier of clean signals, and there is none"
+    )

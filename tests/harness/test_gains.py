@@ -89,6 +89,7 @@ BOARDS = {
     "no students": board(students=()),
     "no teachers": board(teachers=()),
     "higher": board(primary=("cover",)),
+    "own": board(own_primary={LONG[1]: ("cover",), LONG[3]: ("sw", "cover")}),
     "without values": board(primary=("sw", "unheard")),
     "many students": board(students=tuple(f"better@{i}" for i in range(20)), tasks=LONG[:3]),
     "many tasks": board(
@@ -112,7 +113,7 @@ def test_numbers_are_those_of_the_contests(any_board):
         for task in any_board.tasks:
             contests = pairs(Standing(any_board, task))
             for row in contests.rows if contests else ():
-                if row[2].text != name:
+                if row[2].text != name or name not in any_board.primary_of(task):
                     continue
                 e, mean, d = found[row[1].text, row[0].text, task], row[3].value, row[5]
                 assert e.verdict == row[6].text
@@ -337,6 +338,28 @@ def test_the_command_shows_and_writes_gains(tmp_path):
     page.write_text("<!-- leaderboard:begin -->\n<!-- leaderboard:end -->\n")
     assert CliRunner().invoke(cli, [*call, "--into", str(page)]).exit_code == 0
     assert "improves in one of the primary values" in page.read_text()
+
+
+def test_a_value_is_shown_on_the_tasks_that_it_is_primary_for():
+    """And the verdict of a task goes by its own values: here one is better in all but `fd`."""
+    b = board(own_primary={LONG[1]: ("cover",), LONG[3]: ("sw", "cover")})
+    columns = {t.title.split()[0]: t.columns[2:-1] for t in gains(b).tables[:-1]}
+    assert columns == {
+        "sw": (LONG[0], LONG[2], LONG[3]),
+        "fd": (LONG[0], LONG[2]),
+        "cover": (LONG[1], LONG[3]),
+    }
+    assert "on each task those that are primary there" in told(b)
+
+    def bad(c):
+        return dataclasses.replace(c, scores=c.scores | {"fd": 99.0}) if c.method == "better" else c
+
+    own = {task: ("sw", "cover") for task in LONG}
+    better = [
+        next(row[2].value for row in gains(x).tables[-1].rows if row[1].text == "better")
+        for x in (board(change=bad), board(change=bad, own_primary=own))
+    ]
+    assert better == [0, len(LONG)]
 
 
 def test_rivals_take_the_place_of_teachers():

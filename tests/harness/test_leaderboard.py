@@ -199,6 +199,24 @@ def test_rows_stand_in_order_of_the_first_primary_value():
     assert [row[0].text for row in down.rows] != names
 
 
+def test_a_task_may_be_ranked_by_values_of_its_own():
+    """Its rows, letters and ranks go by those, and the other task's as before."""
+    b, plain = board(own_primary={"ring": ("cover",)}), board()
+    assert b.every_primary == ("sw", "fd", "cover")
+    first, other = table(b, "ring"), table(b, "low_rank")
+    assert [t.caption for t in (first, other)] == ["In order of cover.", "In order of sw."]
+    assert "cover gap %" in first.columns and "sw gap %" not in first.columns
+    assert other == table(plain, "low_rank")
+    assert [t.title for t in leaderboard(b).tables if t.title.startswith("mean rank")] == []  # none is shared
+    many = board(tasks=("ring", "low_rank", "c", "d"), own_primary={"ring": ("cover",), "c": ("cover",)})
+    rank = {t.title: t.caption for t in leaderboard(many).tables if t.title.startswith("mean rank")}
+    assert set(rank) == {f"mean rank: {v}" for v in ("sw", "fd", "cover")}
+    assert "c, ring" in rank["mean rank: cover"] and "d, low_rank" in rank["mean rank: sw"]
+    brief = b.brief()
+    assert {c.task: set(c.scores) for c in brief.cells} == {"ring": {"cover"}, "low_rank": {"sw", "fd"}}
+    assert set(brief.values) == {"sw", "fd", "cover"}
+
+
 def test_entries_carry_the_numbers_that_they_show():
     b = board()
     e = column(b, "ring", "sw ↓")["heun"]

@@ -29,7 +29,7 @@ from dcdbench.harness.leaderboard import leaderboard
 from dcdbench.harness.plan import Plan, make_plan
 from dcdbench.harness.render import render
 from dcdbench.harness.replay import steps
-from dcdbench.harness.results import collect
+from dcdbench.harness.results import _regret, collect
 from dcdbench.harness.stages import measurement, samples, scores, training
 from dcdbench.harness.stages.journal import Journal
 from dcdbench.harness.store import Store
@@ -431,6 +431,42 @@ def test_the_ideal_result_scores_like_the_floor_where_it_is_the_clean_law(world:
     noise = (math.hypot(tiny.SCALE, tiny.SIGMA_Y) - tiny.SCALE) ** 2 * tiny.D
     assert frechet("floor") < 0.4 * noise and frechet("ideal", DCD()) < 0.4 * noise
     assert frechet("ideal", DCD(objective=Standard(), noise=False)) == pytest.approx(noise, rel=0.4)
+
+
+def test_regret_is_asked_for_in_each_primary_value_of_the_task(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    own = SUITE.replace("    heldout: 200\n", "    heldout: 200\n    primary: [coverage, recall]\n")
+    found = []
+    for text in (SUITE, own):
+        path.write_text(text.replace("frechet]", "frechet, manifold]"))
+        planned = make_plan(load_suite(path))
+        scored = {c.stages["scores"] for c in planned.cells if c.method == "dcd"}
+        found += [s.spec["regret"] for s in planned.stages if s.key in scored]
+    assert found == [("sliced_w2", "frechet"), ("coverage", "recall")]
+
+
+@pytest.mark.parametrize(
+    ("row", "chosen", "direction", "percent"),
+    [
+        ([2.0, 1.0, 1.5], 2, "lower", 50.0),
+        ([0.5, 0.8, 0.4], 2, "higher", 50.0),
+        ([2.0, 1.0, 1.5], 1, "lower", 0.0),
+        (
+            [-0.02, 0.06],
+            1,
+            "lower",
+            400.0,
+        ),  # of the size of the best, which an estimate of KL may put below 0
+        ([0.0, 0.0], 1, "lower", 0.0),
+        ([0.0, 0.1], 1, "lower", math.nan),
+        ([1.0, math.nan], 1, "lower", math.nan),
+        ([math.nan, 1.0], 1, "lower", 0.0),
+    ],
+)
+def test_regret_is_in_percent_of_the_best(
+    row: list[float], chosen: int, direction: str, percent: float
+) -> None:
+    assert _regret(row, chosen, direction) == pytest.approx(percent, nan_ok=True)
 
 
 def test_values_that_cannot_be_had_say_why(world: World) -> None:

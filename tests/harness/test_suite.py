@@ -130,6 +130,17 @@ def test_primary_defaults_to_the_first_values_with_a_direction(tmp_path: Path) -
     assert "toy_a, toy_c" in found["primary[0]"] and "primary[1]" in found
 
 
+def test_a_task_may_name_its_own_primary_values(tmp_path: Path) -> None:
+    text = SUITE.replace("    heldout: 2000\n", "    heldout: 2000\n    primary: [toy_c]\n")
+    suite = load(tmp_path, text)
+    assert (suite.primary_of("ring"), suite.primary_of("points")) == (("toy_c",), ("toy_a", "toy_c"))
+    assert suite.primary_of("points") == suite.primary
+    found = mistakes(tmp_path, text.replace("[toy_c]", "[toy_a, toy_b, toy_d]"))
+    assert set(found) == {"tasks.ring.primary[1]", "tasks.ring.primary[2]"}
+    assert "toy_a, toy_c" in found["tasks.ring.primary[1]"]
+    assert "tasks.ring.primary" in mistakes(tmp_path, text.replace("[toy_c]", "[]"))
+
+
 BROKEN = """\
 version: 1
 name: demo
