@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["ImageUNet", "UNet"]
+__all__ = ["Block", "ImageUNet", "UNet"]
 
+import math
 from dataclasses import dataclass
 
 import torch
 from azula.nn.unet import UNet as AzulaUNet
+from azula.nn.unet import UNetBlock
 from torch import Tensor, nn
 
 from dcdbench.networks import register
@@ -56,6 +58,10 @@ class ImageUNet(nn.Module):
             hid_blocks=(law.blocks,) * len(law.channels),
             mod_features=law.features,
         )
+        for layers in (*self.unet.descent, *self.unet.ascent):
+            for i, layer in enumerate(layers):
+                if isinstance(layer, UNetBlock):
+                    layers[i] = Block(layer)
 
     def forward(self, x: Tensor, c: Tensor, condition: Tensor | None = None) -> Tensor:
         """`(B, C, H, W)` to `(B, C, H, W)`, at `c`, `(B,)`, a transformed noise level."""
@@ -64,3 +70,30 @@ class ImageUNet(nn.Module):
         image = x if condition is None else torch.cat([x, condition], 1)
         out = self.unet(nn.functional.pad(image, self.pad), mod)
         return out[..., : x.shape[-2], : x.shape[-1]]
+
+
+class Block(UNetBlock):  # type: ignore[misc]
+    r"""A block of azula, `x + c ffn((a + 1) norm(x) + b)`, with its weights under its names, in fewer passes.
+
+    The channels of a pixel lie together in memory, where `norm` is torch's layer normalisation. Azula divides
+    the sum of squares over `C` channels by `C - 1`, torch by `C`: with `k = (C - 1) / C`,
+
+    $$(x - m) / \sqrt{v / k + \epsilon} = \sqrt{k} (x - m) / \sqrt{v + k \epsilon}.$$
+
+    Args:
+        block: The block of azula, with its own normalisation and a modulation; it gives its layers.
+    """
+
+    def __init__(self, block: UNetBlock) -> None:
+        nn.Module.__init__(self)
+        self.ada_zero, self.ffn = block.ada_zero, block.ffn
+        self.eps: float = block.norm.eps
+
+    def forward(self, x: Tensor, mod: Tensor) -> Tensor:
+        """`(B, C, H, W)` to `(B, C, H, W)`, modulated by `mod`, `(B, D)`."""
+        a, b, c = self.ada_zero(mod)
+        k = (x.shape[1] - 1) / x.shape[1]
+        pixels = x.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
+        norm = nn.functional.layer_norm(pixels, pixels.shape[-1:], eps=k * self.eps)
+        y = self.ffn(torch.addcmul(b, math.sqrt(k) * (a + 1), norm.permute(0, 3, 1, 2)))
+        return torch.addcmul(pixels.permute(0, 3, 1, 2), c, y)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from azula.nn.unet import UNet as AzulaUNet
 from torch import Tensor, nn
 
 from dcdbench.diffusion import edm_weight
 from dcdbench.networks.edm import Preconditioned, seeded
 from dcdbench.networks.mlp import MLP
-from dcdbench.networks.unet import UNet
+from dcdbench.networks.unet import ImageUNet, UNet
 from dcdbench.operators.inpainting import Mask
 from dcdbench.operators.super_resolution import SuperResolution
 
@@ -194,3 +195,53 @@ def test_unet_takes_images_of_any_size(shape: tuple[int, ...], condition: int) -
 def test_unet_refuses_vectors() -> None:
     with pytest.raises(ValueError, match=r"needs images of shape \(channels, height, width\), got \(5,\)"):
         UNet().build((5,), 0, rng())
+
+
+# The U-Net, whose blocks are computed in fewer passes than those of azula
+
+
+def both_unets(channels: tuple[int, ...], shape: tuple[int, ...]) -> tuple[ImageUNet, ImageUNet]:
+    """One network, with no weight at zero, twice: with our blocks, and with those of azula."""
+    ours, theirs = (UNet(channels, blocks=1).build(shape, 0, rng()).double() for _ in range(2))
+    for p in ours.parameters():
+        nn.init.normal_(p, std=0.2, generator=rng(3))
+    theirs.unet = AzulaUNet(
+        shape[0], shape[0], hid_channels=channels, hid_blocks=(1,) * len(channels), mod_features=64
+    ).double()
+    theirs.load_state_dict(ours.state_dict())  # they have the same names
+    return ours, theirs
+
+
+def answers(net: ImageUNet, shape: tuple[int, ...], dtype: torch.dtype = torch.float64) -> list[Tensor]:
+    """The output, and the gradients of its mean square by the input and by all weights."""
+    net = net.to(dtype)
+    x = normal(0, 3, *shape).to(dtype).requires_grad_()
+    out = net(x, normal(1, 3).to(dtype))
+    return [out.detach(), *torch.autograd.grad(out.square().mean(), [x, *net.parameters()])]
+
+
+@pytest.mark.parametrize(("channels", "shape"), [((2, 3), (1, 8, 8)), ((16, 4), (3, 7, 5))])
+def test_blocks_are_the_function_that_azula_has(channels: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    ours, theirs = both_unets(channels, shape)
+    for a, b in zip(answers(ours, shape), answers(theirs, shape), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10 * float(b.abs().max()))
+    for a, b in zip(answers(ours, shape, torch.float32), answers(theirs, shape), strict=True):
+        # Some hundred roundings of float32 lie one behind the other.
+        torch.testing.assert_close(a.double(), b, rtol=0, atol=1e-4 * float(b.abs().max()))
+
+
+def test_the_variance_over_channels_is_the_unbiased_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Control: without the factor between both variances, the function is another."""
+    ours, theirs = both_unets((2, 3), (1, 8, 8))
+    monkeypatch.setattr("dcdbench.networks.unet.math.sqrt", lambda k: 1.0)
+    a, b = answers(ours, (1, 8, 8))[0], answers(theirs, (1, 8, 8))[0]
+    assert not torch.allclose(a, b, rtol=1e-2, atol=0)
+
+
+def test_the_pixels_of_a_block_lie_together() -> None:
+    """The stride of channels is 1; where it is not, the next block copies its input."""
+    net, strides = UNet((4, 8), blocks=2).build((1, 8, 8), 0, rng()), []
+    for layer in (*net.unet.descent[0][1:], *net.unet.descent[1], *net.unet.ascent[1]):
+        layer.register_forward_hook(lambda m, x, out: strides.append(out.stride(1)))
+    net(torch.randn(2, 1, 8, 8, generator=rng()), torch.zeros(2))
+    assert len(strides) == 9 and set(strides) == {1}
