@@ -18,7 +18,16 @@ FAMILIES = ("datasets", "distillers", "metrics", "networks", "noises", "objectiv
 LAYERS = (
     ("batch", "registry", "streams"),  # no domain
     ("problem", "protocols"),  # the nouns
-    ("analytic", "diffusion", "linalg", "masked", "prediction", "products", "selection"),  # pure mathematics
+    (
+        "adam",
+        "analytic",
+        "diffusion",
+        "linalg",
+        "masked",
+        "prediction",
+        "products",
+        "selection",
+    ),  # pure mathematics
     FAMILIES,  # siblings: each imports itself and what is below
     ("phases", "restorers", "samplers", "training"),
     ("methods",),
