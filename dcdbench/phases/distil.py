@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["Distil", "Latent"]
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -112,8 +112,8 @@ class Distil:
     def step(self, state: State, problem: Problem, stream: Stream) -> dict[str, float]:
         """The critic's steps, then one step of the generator."""
         stats: dict[str, float] = {}
-        for k in range(self.critic_steps):
-            stats |= self._critic_step(state, problem, stream / "critic" / k)
+        for k, x in enumerate(self._fakes(state, problem, stream / "critic")):
+            stats |= self._critic_step(state, problem, x, stream / "critic" / k)
         if self.distiller.discriminates:
             stats |= self._discriminator_step(state, problem, stream / "discriminator")
         stats |= self._generator_step(state, problem, stream / "generator")
@@ -125,11 +125,18 @@ class Distil:
         average(mean, net, self.batch, state.nimg, 1000 * self.halflife_kimg)
         return stats
 
-    def _critic_step(self, state: State, problem: Problem, stream: Stream) -> dict[str, float]:
+    @torch.no_grad()
+    def _fakes(self, state: State, problem: Problem, stream: Stream) -> tuple[Tensor, ...]:
+        """Fakes for each step of the critic, from one call of the generator, which stays as it is."""
+        if self.critic_steps == 0:
+            return ()
+        rng = stream.rng(problem.train.y.device)
+        all_steps = replace(self, batch=self.critic_steps * self.batch)
+        return all_steps._generate(state, problem, rng).split(self.batch)
+
+    def _critic_step(self, state: State, problem: Problem, x: Tensor, stream: Stream) -> dict[str, float]:
         rng = stream.rng(problem.train.y.device)
         critic = state.trained["critic"]
-        with torch.no_grad():
-            x = self._generate(state, problem, rng)
         loss = (self.critic or self.objective)(critic, self._corruption(problem)(x, rng), rng).mean()
         value, norm = self._descend(state, "critic", loss, stream, EXPLODED)
         return {"critic_loss": value, "critic_gradient": norm}
