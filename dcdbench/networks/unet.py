@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from dcdbench.networks import register
 from dcdbench.networks.edm import seeded
+from dcdbench.networks.precision import Precision, check, computing
 
 
 @register("unet")
@@ -25,11 +26,17 @@ class UNet:
         channels: Hidden channels at each resolution, from fine to coarse; each halves the size.
         blocks: Residual blocks at each resolution.
         features: Width of the embedding of the noise level.
+        precision: The type of its products: `float32`, or `bfloat16`, which is faster where the processor has
+            instructions for it, and has 8 significant bits. Weights and losses are float32 in both.
     """
 
     channels: tuple[int, ...] = (32, 64)
     blocks: int = 2
     features: int = 64
+    precision: Precision = "float32"
+
+    def __post_init__(self) -> None:
+        check(self.precision)
 
     def build(self, shape: tuple[int, ...], condition_channels: int, rng: torch.Generator) -> ImageUNet:
         """A fresh network; the condition's channels are appended to the input's."""
@@ -45,6 +52,7 @@ class ImageUNet(nn.Module):
 
     def __init__(self, shape: tuple[int, ...], condition: int, law: UNet) -> None:
         super().__init__()
+        self.precision = law.precision
         cell = 2 ** (len(law.channels) - 1)
         self.pad = (0, -shape[2] % cell, 0, -shape[1] % cell)
         self.register_buffer("frequencies", 2 ** torch.linspace(-1, 4, 16), persistent=False)
@@ -65,10 +73,14 @@ class ImageUNet(nn.Module):
 
     def forward(self, x: Tensor, c: Tensor, condition: Tensor | None = None) -> Tensor:
         """`(B, C, H, W)` to `(B, C, H, W)`, at `c`, `(B,)`, a transformed noise level."""
+        with computing(self.precision, x):
+            return self._answer(x, c, condition).to(x.dtype)
+
+    def _answer(self, x: Tensor, c: Tensor, condition: Tensor | None) -> Tensor:
         phase = c[:, None] * self.frequencies
         mod = self.embed(torch.cat([phase.cos(), phase.sin()], 1))
         image = x if condition is None else torch.cat([x, condition], 1)
-        out = self.unet(nn.functional.pad(image, self.pad), mod)
+        out: Tensor = self.unet(nn.functional.pad(image, self.pad), mod)
         return out[..., : x.shape[-2], : x.shape[-1]]
 
 

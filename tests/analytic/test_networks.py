@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from azula.nn.unet import UNet as AzulaUNet
@@ -245,3 +247,32 @@ def test_the_pixels_of_a_block_lie_together() -> None:
         layer.register_forward_hook(lambda m, x, out: strides.append(out.stride(1)))
     net(torch.randn(2, 1, 8, 8, generator=rng()), torch.zeros(2))
     assert len(strides) == 9 and set(strides) == {1}
+
+
+# Networks that compute in bfloat16
+
+
+@pytest.mark.parametrize(
+    ("law", "shape"), [(MLP(64, 2), (16,)), (UNet((8, 16), blocks=1), (2, 8, 8))], ids=["mlp", "unet"]
+)
+def test_bfloat16_is_float32_to_its_rounding(law: MLP | UNet, shape: tuple[int, ...]) -> None:
+    """Some tens of roundings of `2^-9` lie one behind the other; weights and all results stay float32."""
+    low, high = (replace(law, precision=p).build(shape, 0, rng()) for p in ("bfloat16", "float32"))
+    for p, q in zip(low.parameters(), high.parameters(), strict=True):
+        nn.init.normal_(p, std=0.5 / max(p[0].numel(), 1) ** 0.5, generator=rng(3))
+        q.data.copy_(p.data)
+    x, c = torch.randn(64, *shape, generator=rng(1)), torch.linspace(-1.5, 1.1, 64)
+    got: list[list[Tensor]] = []
+    for net in (low, high):
+        out = net(x, c)
+        got.append([out.detach(), *torch.autograd.grad(out.square().mean(), list(net.parameters()))])
+    assert {t.dtype for t in (*got[0], *low.state_dict().values())} == {torch.float32}
+    for a, b in zip(*got, strict=True):
+        assert float((a - b).norm() / b.norm()) < 20 * 2**-9
+    assert float((got[0][0] - got[1][0]).norm() / got[1][0].norm()) > 2**-12  # control: it is used
+
+
+def test_an_unknown_precision_is_refused() -> None:
+    for law in (MLP, UNet):
+        with pytest.raises(ValueError, match="precision must be one of float32, bfloat16, got 'float16'"):
+            law(precision="float16")  # type: ignore[arg-type]
