@@ -18,16 +18,8 @@ FAMILIES = ("datasets", "distillers", "metrics", "networks", "noises", "objectiv
 LAYERS = (
     ("batch", "registry", "streams"),  # no domain
     ("problem", "protocols"),  # the nouns
-    (
-        "adam",
-        "analytic",
-        "diffusion",
-        "linalg",
-        "masked",
-        "prediction",
-        "products",
-        "selection",
-    ),  # pure mathematics
+    # pure mathematics
+    ("adam", "analytic", "diffusion", "linalg", "masked", "prediction", "products", "selection"),
     FAMILIES,  # siblings: each imports itself and what is below
     ("phases", "restorers", "samplers", "training"),
     ("methods",),
