@@ -156,6 +156,16 @@ def test_what_does_not_lie_together_is_moved_there() -> None:
         flat([])
 
 
+def test_neighbours_by_chance_are_moved_to_one_memory() -> None:
+    """Two tensors that touch each other, each with a memory of its own that ends where it does."""
+    memory = bytearray(24)
+    pair = [nn.Parameter(torch.frombuffer(memory, dtype=torch.float32, count=3, offset=o)) for o in (0, 12)]
+    assert pair[1].data_ptr() == pair[0].data_ptr() + 12
+    vector = flat(pair)
+    vector.copy_(torch.arange(6.0))
+    assert torch.equal(weights(nn.ParameterList(pair)), torch.arange(6.0)) and not any(memory)
+
+
 def test_a_copied_state_goes_on_alone_to_the_same_bits() -> None:
     """As where operations are counted: the optimisers of the copy move the networks of the copy."""
     phase, problem = tiny.distil(batch=16), tiny.problem()

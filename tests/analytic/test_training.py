@@ -162,6 +162,17 @@ def test_critic_and_generator_draw_apart() -> None:
     assert len(torch.cat([*seen[3], *seen[1][:1]]).unique(dim=0)) >= 160  # all are fresh
 
 
+def test_each_step_of_the_critic_sees_fakes_of_its_own() -> None:
+    """They come from one call of the generator, and are those that it makes of their latents."""
+    phase, problem = replace(PHASES["sid"][0], critic_steps=3), PHASES["sid"][1]
+    state, seen = phase.init(problem, tiny.exact_teacher(), STREAM), []
+    state.trained["generator"].register_forward_hook(lambda m, args, out: seen.append(out))
+    fakes = phase._fakes(state, problem, STREAM / "critic")
+    assert [len(x) for x in fakes] == [32] * 3 and torch.equal(torch.cat(fakes), *seen)
+    assert len(torch.cat(fakes).unique(dim=0)) == 96 and not any(x.requires_grad for x in fakes)
+    assert phase._fakes(state, problem, STREAM / "other")[0].ne(fakes[0]).all()
+
+
 SUITE = """\
 seeds: [0, 1]
 network: {{mlp: {{width: 8, depth: 1}}}}
