@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-__all__ = ["Diverged", "State", "adam", "average", "clip", "copy_of", "learning_rate", "train"]
+__all__ = ["Diverged", "State", "adam", "average", "copy_of", "learning_rate", "train"]
 
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from dcdbench.adam import Adam, flat
 from dcdbench.networks.edm import Preconditioned
 from dcdbench.problem import Problem
 from dcdbench.protocols import Phase
@@ -46,7 +46,7 @@ class State:
     """
 
     trained: dict[str, Any]  # modules: denoisers, and other networks that a phase trains
-    optimizers: dict[str, torch.optim.Adam]
+    optimizers: dict[str, Adam]
     averages: dict[str, Preconditioned] = field(default_factory=dict)
     frozen: dict[str, Any] = field(default_factory=dict)
     step: int = 0
@@ -59,8 +59,7 @@ class State:
             for name, net in getattr(self, group).items():
                 named |= {f"{group}/{name}/{k}": v for k, v in net.state_dict().items()}
         for name, optimizer in self.optimizers.items():
-            for i, slots in optimizer.state_dict()["state"].items():
-                named |= {f"optimizers/{name}/{i}/{k}": v for k, v in slots.items()}
+            named |= {f"optimizers/{name}/{k}": v for k, v in optimizer.tensors().items()}
         return named
 
     def load(self, named: dict[str, Tensor]) -> None:
@@ -70,11 +69,7 @@ class State:
             for name, net in getattr(self, group).items():
                 net.load_state_dict(_below(named, f"{group}/{name}/"))
         for name, optimizer in self.optimizers.items():
-            slots: dict[int, dict[str, Tensor]] = {}
-            for key, value in _below(named, f"optimizers/{name}/").items():
-                i, slot = key.split("/")
-                slots.setdefault(int(i), {})[slot] = value
-            optimizer.load_state_dict(optimizer.state_dict() | {"state": slots})
+            optimizer.load(_below(named, f"optimizers/{name}/"))
 
 
 def _below(named: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -91,30 +86,17 @@ def train(phase: Phase, problem: Problem, state: State, stream: Stream) -> Itera
         yield phase.step(state, problem, stream / state.step)
 
 
-def adam(net: nn.Module, lr: float, beta1: float, beta2: float = 0.999) -> torch.optim.Adam:
-    """Adam, in one fused kernel."""
-    return torch.optim.Adam(net.parameters(), lr=lr, betas=(beta1, beta2), fused=True)
+def adam(net: nn.Module, lr: float, beta1: float, beta2: float = 0.999) -> Adam:
+    """Adam on all weights of a network."""
+    return Adam(net.parameters(), lr, beta1, beta2)
 
 
-def clip(net: nn.Module, norm: float) -> float:
-    """Scales the gradients to at most `norm`; returns their norm before, which may not be finite."""
-    parameters = list(net.parameters())
-    total = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-    before = float(total)
-    if before > norm:  # else the scale is 1, and a pass over all gradients is saved
-        nn.utils.clip_grads_with_norm_(parameters, norm, total)
-    return before
-
-
-def learning_rate(
-    optimizer: torch.optim.Optimizer, lr: float, done: float, warmup: float, decay: float
-) -> None:
+def learning_rate(optimizer: Adam, lr: float, done: float, warmup: float, decay: float) -> None:
     """Sets the rate at `done`, in [0, 1]: warmed up, constant, then falling to 0 over the last `decay`."""
     rate = min(1.0, done / warmup) if warmup > 0 else 1.0
     if decay > 0:
         rate = min(rate, (1 - done) / decay)
-    for group in optimizer.param_groups:
-        group["lr"] = lr * max(rate, 0.0)
+    optimizer.lr = lr * max(rate, 0.0)
 
 
 @torch.no_grad()
@@ -124,8 +106,9 @@ def average(
     """Moves `mean` towards `net`, with a half-life in images that is at most `rampup * nimg` (EDM)."""
     half = min(halflife, max(nimg, 1) * rampup)
     weight = 1 - 0.5 ** (batch / max(half, 1e-8))
-    old, new = (list(chain(m.parameters(), m.buffers())) for m in (mean, net))
-    torch._foreach_lerp_(old, new, weight)
+    flat(list(mean.parameters())).lerp_(flat(list(net.parameters())), weight)
+    if old := list(mean.buffers()):
+        torch._foreach_lerp_(old, list(net.buffers()), weight)
 
 
 def copy_of(net: Preconditioned, *, trained: bool) -> Preconditioned:

@@ -18,7 +18,8 @@ FAMILIES = ("datasets", "distillers", "metrics", "networks", "noises", "objectiv
 LAYERS = (
     ("batch", "registry", "streams"),  # no domain
     ("problem", "protocols"),  # the nouns
-    ("analytic", "diffusion", "linalg", "masked", "prediction", "products", "selection"),  # pure mathematics
+    # pure mathematics
+    ("adam", "analytic", "diffusion", "linalg", "masked", "prediction", "products", "selection"),
     FAMILIES,  # siblings: each imports itself and what is below
     ("classifier", "phases", "restorers", "samplers", "training"),
     ("methods",),

@@ -109,7 +109,7 @@ def _step(phase: Any, before: Any, corruption: Corruption, shape: tuple[int, ...
     problem = on_clean(problem, x) if phase.needs_clean else problem
     state = phase.init(problem, parent, stream / "init")
     for optimizer in getattr(state, "optimizers", {}).values():
-        optimizer.step = lambda: None  # weights that do not move take no products, and torch no compiler
+        optimizer.step = lambda *_: None  # weights that do not move take no products, and torch no compiler
     with Counted() as counter:
         phase.step(state, problem, stream / "step")
     return counter

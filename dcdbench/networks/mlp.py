@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from dcdbench.networks import register
 from dcdbench.networks.edm import seeded
+from dcdbench.networks.precision import Precision, check, computing
 
 
 @register("mlp")
@@ -22,19 +23,25 @@ class MLP:
     Args:
         width: The number of hidden units.
         depth: The number of residual blocks, of two layers each.
+        precision: The type of its products: `float32`, or `bfloat16`, which is faster where the processor has
+            instructions for it, and has 8 significant bits. Weights and losses are float32 in both.
     """
 
     width: int = 256
     depth: int = 3
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
+        check(self.precision)
         if self.width < 1 or self.depth < 1:
             raise ValueError(f"width and depth must be >= 1, got {self.width} and {self.depth}")
 
     def build(self, shape: tuple[int, ...], condition_channels: int, rng: torch.Generator) -> ResidualMLP:
         """A fresh network; the condition is flattened and appended to the input."""
         condition = condition_channels * math.prod(shape[1:])
-        return seeded(lambda: ResidualMLP(math.prod(shape), condition, self.width, self.depth), rng)
+        net = seeded(lambda: ResidualMLP(math.prod(shape), condition, self.width, self.depth), rng)
+        net.precision = self.precision
+        return net
 
 
 class ResidualMLP(nn.Module):
@@ -49,6 +56,7 @@ class ResidualMLP(nn.Module):
     """
 
     frequencies: Tensor
+    precision: Precision = "float32"
 
     def __init__(self, size: int, condition: int, width: int, depth: int, frequencies: int = 16) -> None:
         super().__init__()
@@ -62,6 +70,10 @@ class ResidualMLP(nn.Module):
 
     def forward(self, x: Tensor, c: Tensor, condition: Tensor | None = None) -> Tensor:
         """`(B, *)` to `(B, *)`, at `c`, `(B,)`, a transformed noise level."""
+        with computing(self.precision, x):
+            return self._answer(x, c, condition).to(x.dtype)
+
+    def _answer(self, x: Tensor, c: Tensor, condition: Tensor | None) -> Tensor:
         phase = c[:, None] * self.frequencies
         emb = nn.functional.silu(self.embed(torch.cat([phase.cos(), phase.sin()], 1)))
         flat = x.flatten(1)
@@ -70,7 +82,8 @@ class ResidualMLP(nn.Module):
         h = self.first(flat)
         for block in self.blocks:
             h = block(h, emb)
-        return self.last(nn.functional.silu(h)).reshape(x.shape)
+        out: Tensor = self.last(nn.functional.silu(h))
+        return out.reshape(x.shape)
 
 
 class Block(nn.Module):

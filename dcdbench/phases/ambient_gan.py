@@ -13,7 +13,6 @@ from __future__ import annotations
 
 __all__ = ["Fool"]
 
-import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -23,12 +22,13 @@ from torch import Tensor
 from dcdbench.batch import expand
 from dcdbench.networks.critic import Critic
 from dcdbench.networks.edm import Preconditioned, shown
-from dcdbench.phases.start import SCALED, batch_of, checked, scale_of, stored
+from dcdbench.phases.descend import descend, read
+from dcdbench.phases.start import SCALED, batch_of, scale_of, stored
 from dcdbench.problem import Corruption, Measurement, Problem
 from dcdbench.protocols import Network
 from dcdbench.samplers.generator import Generator
 from dcdbench.streams import Stream
-from dcdbench.training import State, average, copy_of, learning_rate
+from dcdbench.training import State, adam, average, copy_of, learning_rate
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,7 @@ class Fool:
         rates = {"generator": self.lr, "critic": self.critic_lr}
         return State(
             nets,
-            {
-                name: torch.optim.Adam(net.parameters(), lr=rates[name], betas=(0.0, 0.9), fused=True)
-                for name, net in nets.items()
-            },
+            {name: adam(net, rates[name], 0.0, 0.9) for name, net in nets.items()},
             {"generator": copy_of(nets["generator"], trained=False)},
         )
 
@@ -115,17 +112,15 @@ class Fool:
         gap = critic(*a).mean() - critic(*b).mean()
         steep = (slope(critic, between(a, b, rng)) - 1).square().mean()
         loss = self.penalty * steep - gap
-        checked(float(loss.detach()), math.inf, "the critic's loss", stream)
-        descend(state, "critic", loss)
-        return {"gap": float(gap.detach()), "penalty": float(steep.detach())}
+        descend(state.optimizers["critic"], loss, stream, names=names("critic"))
+        return dict(zip(("gap", "penalty"), read(gap, steep), strict=True))
 
     def _generator_step(self, state: State, problem: Problem, stream: Stream) -> dict[str, float]:
         rng = stream.rng(problem.train.y.device)
         critic = state.trained["critic"].requires_grad_(False)
         x, condition = _seen(self._fake(state, problem, rng))
         loss = -critic(critic.scaled(x), condition).mean()
-        value = checked(float(loss.detach()), math.inf, "the generator's loss", stream)
-        descend(state, "generator", loss)
+        value, _ = descend(state.optimizers["generator"], loss, stream, names=names("generator"))
         critic.requires_grad_(True)
         return {"generator_loss": value}
 
@@ -173,8 +168,6 @@ def slope(critic: Critic, points: list[Tensor]) -> Tensor:
     return (sum((g.flatten(1).square().sum(1) for g in grads), torch.zeros(())) + 1e-12).sqrt()
 
 
-def descend(state: State, name: str, loss: Tensor) -> None:
-    """One step of one network."""
-    state.optimizers[name].zero_grad()
-    loss.backward()
-    state.optimizers[name].step()
+def names(network: str) -> tuple[str, str]:
+    """What its loss and the norm of its gradient are called."""
+    return f"the {network}'s loss", f"the norm of the {network}'s gradient"

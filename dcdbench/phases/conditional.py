@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["Conditioned"]
 
-import math
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -13,14 +12,15 @@ import torch
 from dcdbench.batch import expand, mean_per_sample, randn_like
 from dcdbench.diffusion import edm_weight, lognormal_levels
 from dcdbench.networks.edm import Preconditioned
+from dcdbench.phases.descend import descend
 from dcdbench.phases.relearn import Pool
-from dcdbench.phases.start import checked, on_clean, scale_of, stored
+from dcdbench.phases.start import on_clean, scale_of, stored
 from dcdbench.phases.teach import EXPLODED
 from dcdbench.problem import Corruption, Measurement, Problem
 from dcdbench.protocols import Network, Restorer, Sampler
 from dcdbench.restorers.conditional import Beside, Conditional
 from dcdbench.streams import Stream
-from dcdbench.training import State, adam, average, clip, copy_of, learning_rate
+from dcdbench.training import State, adam, average, copy_of, learning_rate
 
 
 @dataclass(frozen=True)
@@ -86,12 +86,8 @@ class Conditioned:
         stream = stream / self.lap
         net, optimizer = state.trained["denoiser"], state.optimizers["denoiser"]
         loss = self._loss(net, self._pairs(state, problem, stream), stream).mean()
-        value = checked(float(loss.detach()), EXPLODED, "the loss", stream)
-        optimizer.zero_grad()
-        loss.backward()
-        norm = checked(clip(net, self.clip), math.inf, "the gradient's norm", stream)
         learning_rate(optimizer, self.lr, state.nimg / (1000 * self.kimg), warmup=0.01, decay=self.decay)
-        optimizer.step()
+        value, norm = descend(optimizer, loss, stream, bound=EXPLODED, clip=self.clip)
         state.step += 1
         state.nimg += self.batch
         average(state.averages["denoiser"], net, self.batch, state.nimg, 1000 * self.halflife_kimg)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 __all__ = ["Consistency", "distance", "heun_step", "jump"]
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,13 +15,14 @@ from torch import Tensor
 
 from dcdbench.batch import expand, mean_per_sample
 from dcdbench.networks.edm import Preconditioned
-from dcdbench.phases.start import batch_of, checked, completing, stored
+from dcdbench.phases.descend import descend
+from dcdbench.phases.start import batch_of, completing, stored
 from dcdbench.phases.teach import EXPLODED
 from dcdbench.problem import Corruption, Problem
 from dcdbench.protocols import Denoiser, Network, Objective, View
 from dcdbench.samplers.heun import Heun
 from dcdbench.streams import Stream
-from dcdbench.training import State, adam, average, clip, copy_of, learning_rate
+from dcdbench.training import State, adam, average, copy_of, learning_rate
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,8 @@ class Consistency:
         rng = stream.rng(problem.train.y.device)
         net, optimizer = state.trained["student"], state.optimizers["student"]
         loss = self._loss(state, problem, rng).mean()
-        value = checked(float(loss.detach()), EXPLODED, "the loss", stream)
-        optimizer.zero_grad()
-        loss.backward()
-        norm = checked(clip(net, self.clip), math.inf, "the gradient's norm", stream)
         learning_rate(optimizer, self.lr, state.nimg / (1000 * self.kimg), warmup=0.01, decay=self.decay)
-        optimizer.step()
+        value, norm = descend(optimizer, loss, stream, bound=EXPLODED, clip=self.clip)
         state.step += 1
         state.nimg += self.batch
         halflives = {"student": self.halflife_kimg, "target": self.target_halflife_kimg}

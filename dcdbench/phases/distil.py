@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["Distil", "Latent"]
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 from dcdbench.networks.discriminator import Discriminator
 from dcdbench.networks.edm import Preconditioned
 from dcdbench.operators.identity import Identity
-from dcdbench.phases.bounded import bounded_step
+from dcdbench.phases.descend import descend, read
 from dcdbench.phases.discriminate import discriminate
 from dcdbench.phases.start import checked, denoiser_for, stored
 from dcdbench.phases.survey import survey
@@ -23,7 +23,7 @@ from dcdbench.problem import Corruption, Fake, Problem
 from dcdbench.protocols import Denoiser, Distiller, Judges, Network, Objective
 from dcdbench.samplers.one_step import Latent, OneStep, generate
 from dcdbench.streams import Stream
-from dcdbench.training import State, adam, average, clip, copy_of, learning_rate
+from dcdbench.training import State, adam, average, copy_of, learning_rate
 
 TOO_WIDE = 10.0  # fakes whose root mean square is this many times that of the measurements
 SURVEYS = 100  # of critic and student, however long the training
@@ -112,8 +112,8 @@ class Distil:
     def step(self, state: State, problem: Problem, stream: Stream) -> dict[str, float]:
         """The critic's steps, then one step of the generator."""
         stats: dict[str, float] = {}
-        for k in range(self.critic_steps):
-            stats |= self._critic_step(state, problem, stream / "critic" / k)
+        for k, x in enumerate(self._fakes(state, problem, stream / "critic")):
+            stats |= self._critic_step(state, problem, x, stream / "critic" / k)
         if self.distiller.discriminates:
             stats |= self._discriminator_step(state, problem, stream / "discriminator")
         stats |= self._generator_step(state, problem, stream / "generator")
@@ -125,14 +125,20 @@ class Distil:
         average(mean, net, self.batch, state.nimg, 1000 * self.halflife_kimg)
         return stats
 
-    def _critic_step(self, state: State, problem: Problem, stream: Stream) -> dict[str, float]:
+    @torch.no_grad()
+    def _fakes(self, state: State, problem: Problem, stream: Stream) -> tuple[Tensor, ...]:
+        """Fakes for each step of the critic, from one call of the generator, which stays as it is."""
+        if self.critic_steps == 0:
+            return ()
+        rng = stream.rng(problem.train.y.device)
+        all_steps = replace(self, batch=self.critic_steps * self.batch)
+        return all_steps._generate(state, problem, rng).split(self.batch)
+
+    def _critic_step(self, state: State, problem: Problem, x: Tensor, stream: Stream) -> dict[str, float]:
         rng = stream.rng(problem.train.y.device)
         critic = state.trained["critic"]
-        with torch.no_grad():
-            x = self._generate(state, problem, rng)
         loss = (self.critic or self.objective)(critic, self._corruption(problem)(x, rng), rng).mean()
-        value = checked(float(loss.detach()), EXPLODED, "the critic's loss", stream)
-        norm = self._descend(state, "critic", loss, stream)
+        value, norm = self._descend(state, "critic", loss, stream, EXPLODED)
         return {"critic_loss": value, "critic_gradient": norm}
 
     def _discriminator_step(self, state: State, problem: Problem, stream: Stream) -> dict[str, float]:
@@ -140,8 +146,7 @@ class Distil:
         with torch.no_grad():
             fake = self._fake(state, problem, rng)
         loss = discriminate(self.distiller, self._judges(state, problem), fake, problem.train, rng).mean()
-        value = checked(float(loss.detach()), math.inf, "the discriminator's loss", stream)
-        norm = self._descend(state, "discriminator", loss, stream)
+        value, norm = self._descend(state, "discriminator", loss, stream)
         return {"discriminator_loss": value, "discriminator_gradient": norm}
 
     def _generator_step(self, state: State, problem: Problem, stream: Stream) -> dict[str, float]:
@@ -150,23 +155,20 @@ class Distil:
         width = checked(_width(fake.y.detach(), problem), TOO_WIDE, "the fakes' width", stream)
         judges = [net.requires_grad_(False) for name, net in state.trained.items() if name != "generator"]
         loss = self.distiller(self._judges(state, problem), fake, rng).mean()
-        value = checked(float(loss.detach()), math.inf, "the generator's loss", stream)
         done = state.nimg / (1000 * self.kimg)
         learning_rate(state.optimizers["generator"], self.lr, done, warmup=self.warmup, decay=self.decay)
-        norm = self._descend(state, "generator", loss, stream)
+        value, norm = self._descend(state, "generator", loss, stream)
         for net in judges:
             net.requires_grad_(True)
         return {"generator_loss": value, "generator_gradient": norm, "width": width}
 
-    def _descend(self, state: State, name: str, loss: Tensor, stream: Stream) -> float:
-        """One step of one network; the norm of its gradient before clipping."""
-        optimizer = state.optimizers[name]
-        optimizer.zero_grad()
-        loss.backward()
-        what = f"the norm of the {name}'s gradient"
-        norm = checked(clip(state.trained[name], self.clip), math.inf, what, stream)
-        bounded_step(optimizer, self.update_clip)
-        return norm
+    def _descend(
+        self, state: State, name: str, loss: Tensor, stream: Stream, bound: float = math.inf
+    ) -> tuple[float, float]:
+        """One step of one network; its loss, and the norm of its gradient before clipping."""
+        names = (f"the {name}'s loss", f"the norm of the {name}'s gradient")
+        limits = {"bound": bound, "clip": self.clip, "most": self.update_clip}
+        return descend(state.optimizers[name], loss, stream, names=names, **limits)
 
     def _survey(self, state: State, problem: Problem, stream: Stream) -> dict[str, float]:
         rng = stream.rng(problem.train.y.device)
@@ -212,4 +214,4 @@ class Distil:
 def _width(y: Tensor, problem: Problem) -> float:
     """The root mean square of fakes, in units of that of the first measurements."""
     real = problem.train.y[: len(y)]
-    return float(y.square().mean().sqrt() / real.square().mean().sqrt().clamp(min=1e-8))
+    return read(y.square().mean().sqrt() / real.square().mean().sqrt().clamp(min=1e-8))[0]

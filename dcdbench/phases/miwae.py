@@ -23,12 +23,13 @@ from torch import Tensor, nn
 
 from dcdbench.networks.edm import shown
 from dcdbench.networks.vae import VAE, Autoencoder
+from dcdbench.phases.descend import descend
 from dcdbench.phases.explicit import Dense, explicit
-from dcdbench.phases.start import SCALED, batch_of, checked, scale_of
+from dcdbench.phases.start import SCALED, batch_of, scale_of
 from dcdbench.problem import Corruption, Measurement, Problem
 from dcdbench.samplers.latent import FromPrior
 from dcdbench.streams import Stream
-from dcdbench.training import State, adam, average, clip, copy_of, learning_rate
+from dcdbench.training import State, adam, average, copy_of, learning_rate
 
 LEAST = 1e-3  # the least width of a measurement given its signal, in units of the data
 RTOL = 1e-6  # eigenvalues of A A^T below this share of the greatest measure nothing
@@ -81,12 +82,8 @@ class FitVAE:
         m = batch_of(problem.train, self.batch, rng)
         logs = bound(net, m, self.samples, rng, state.frozen.get("operator"))
         loss = -logs.mean() / math.prod(problem.shape)
-        value = checked(float(loss.detach()), math.inf, "the loss", stream)
-        optimizer.zero_grad()
-        loss.backward()
-        norm = checked(clip(net, self.clip), math.inf, "the gradient's norm", stream)
         learning_rate(optimizer, self.lr, state.nimg / (1000 * self.kimg), warmup=0.01, decay=0.5)
-        optimizer.step()
+        value, norm = descend(optimizer, loss, stream, clip=self.clip)
         state.step += 1
         state.nimg += self.batch
         average(state.averages["vae"], net, self.batch, state.nimg, 1000 * self.halflife_kimg)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 __all__ = ["EXPLODED", "Teach"]
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 from dcdbench.networks.edm import Preconditioned
-from dcdbench.phases.start import batch_of, checked, completing, denoiser_for, stored
+from dcdbench.phases.descend import descend
+from dcdbench.phases.start import batch_of, completing, denoiser_for, stored
 from dcdbench.problem import Corruption, Problem
 from dcdbench.protocols import Denoiser, Network, Objective
 from dcdbench.samplers.heun import Heun
 from dcdbench.streams import Stream
-from dcdbench.training import State, adam, average, clip, copy_of, learning_rate
+from dcdbench.training import State, adam, average, copy_of, learning_rate
 
 EXPLODED = 1e4  # a loss this many times its first value, whose scale is 1
 
@@ -61,12 +61,8 @@ class Teach:
         rng = stream.rng(problem.train.y.device)
         net, optimizer = state.trained["denoiser"], state.optimizers["denoiser"]
         loss = self.objective(net, batch_of(problem.train, self.batch, rng), rng).mean()
-        value = checked(float(loss.detach()), EXPLODED, "the loss", stream)
-        optimizer.zero_grad()
-        loss.backward()
-        norm = checked(clip(net, self.clip), math.inf, "the gradient's norm", stream)
         learning_rate(optimizer, self.lr, state.nimg / (1000 * self.kimg), warmup=0.01, decay=self.decay)
-        optimizer.step()
+        value, norm = descend(optimizer, loss, stream, bound=EXPLODED, clip=self.clip)
         state.step += 1
         state.nimg += self.batch
         average(state.averages["denoiser"], net, self.batch, state.nimg, 1000 * self.halflife_kimg)

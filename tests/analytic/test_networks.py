@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
+from azula.nn.unet import UNet as AzulaUNet
 from torch import Tensor, nn
 
 from dcdbench.diffusion import edm_weight
 from dcdbench.networks.edm import Preconditioned, seeded
 from dcdbench.networks.mlp import MLP
-from dcdbench.networks.unet import UNet
+from dcdbench.networks.unet import ImageUNet, UNet
 from dcdbench.operators.inpainting import Mask
 from dcdbench.operators.super_resolution import SuperResolution
 
@@ -194,3 +197,82 @@ def test_unet_takes_images_of_any_size(shape: tuple[int, ...], condition: int) -
 def test_unet_refuses_vectors() -> None:
     with pytest.raises(ValueError, match=r"needs images of shape \(channels, height, width\), got \(5,\)"):
         UNet().build((5,), 0, rng())
+
+
+# The U-Net, whose blocks are computed in fewer passes than those of azula
+
+
+def both_unets(channels: tuple[int, ...], shape: tuple[int, ...]) -> tuple[ImageUNet, ImageUNet]:
+    """One network, with no weight at zero, twice: with our blocks, and with those of azula."""
+    ours, theirs = (UNet(channels, blocks=1).build(shape, 0, rng()).double() for _ in range(2))
+    for p in ours.parameters():
+        nn.init.normal_(p, std=0.2, generator=rng(3))
+    theirs.unet = AzulaUNet(
+        shape[0], shape[0], hid_channels=channels, hid_blocks=(1,) * len(channels), mod_features=64
+    ).double()
+    theirs.load_state_dict(ours.state_dict())  # they have the same names
+    return ours, theirs
+
+
+def answers(net: ImageUNet, shape: tuple[int, ...], dtype: torch.dtype = torch.float64) -> list[Tensor]:
+    """The output, and the gradients of its mean square by the input and by all weights."""
+    net = net.to(dtype)
+    x = normal(0, 3, *shape).to(dtype).requires_grad_()
+    out = net(x, normal(1, 3).to(dtype))
+    return [out.detach(), *torch.autograd.grad(out.square().mean(), [x, *net.parameters()])]
+
+
+@pytest.mark.parametrize(("channels", "shape"), [((2, 3), (1, 8, 8)), ((16, 4), (3, 7, 5))])
+def test_blocks_are_the_function_that_azula_has(channels: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    ours, theirs = both_unets(channels, shape)
+    for a, b in zip(answers(ours, shape), answers(theirs, shape), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10 * float(b.abs().max()))
+    for a, b in zip(answers(ours, shape, torch.float32), answers(theirs, shape), strict=True):
+        # Some hundred roundings of float32 lie one behind the other.
+        torch.testing.assert_close(a.double(), b, rtol=0, atol=1e-4 * float(b.abs().max()))
+
+
+def test_the_variance_over_channels_is_the_unbiased_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Control: without the factor between both variances, the function is another."""
+    ours, theirs = both_unets((2, 3), (1, 8, 8))
+    monkeypatch.setattr("dcdbench.networks.unet.math.sqrt", lambda k: 1.0)
+    a, b = answers(ours, (1, 8, 8))[0], answers(theirs, (1, 8, 8))[0]
+    assert not torch.allclose(a, b, rtol=1e-2, atol=0)
+
+
+def test_the_pixels_of_a_block_lie_together() -> None:
+    """The stride of channels is 1; where it is not, the next block copies its input."""
+    net, strides = UNet((4, 8), blocks=2).build((1, 8, 8), 0, rng()), []
+    for layer in (*net.unet.descent[0][1:], *net.unet.descent[1], *net.unet.ascent[1]):
+        layer.register_forward_hook(lambda m, x, out: strides.append(out.stride(1)))
+    net(torch.randn(2, 1, 8, 8, generator=rng()), torch.zeros(2))
+    assert len(strides) == 9 and set(strides) == {1}
+
+
+# Networks that compute in bfloat16
+
+
+@pytest.mark.parametrize(
+    ("law", "shape"), [(MLP(64, 2), (16,)), (UNet((8, 16), blocks=1), (2, 8, 8))], ids=["mlp", "unet"]
+)
+def test_bfloat16_is_float32_to_its_rounding(law: MLP | UNet, shape: tuple[int, ...]) -> None:
+    """Some tens of roundings of `2^-9` lie one behind the other; weights and all results stay float32."""
+    low, high = (replace(law, precision=p).build(shape, 0, rng()) for p in ("bfloat16", "float32"))
+    for p, q in zip(low.parameters(), high.parameters(), strict=True):
+        nn.init.normal_(p, std=0.5 / max(p[0].numel(), 1) ** 0.5, generator=rng(3))
+        q.data.copy_(p.data)
+    x, c = torch.randn(64, *shape, generator=rng(1)), torch.linspace(-1.5, 1.1, 64)
+    got: list[list[Tensor]] = []
+    for net in (low, high):
+        out = net(x, c)
+        got.append([out.detach(), *torch.autograd.grad(out.square().mean(), list(net.parameters()))])
+    assert {t.dtype for t in (*got[0], *low.state_dict().values())} == {torch.float32}
+    for a, b in zip(*got, strict=True):
+        assert float((a - b).norm() / b.norm()) < 20 * 2**-9
+    assert float((got[0][0] - got[1][0]).norm() / got[1][0].norm()) > 2**-12  # control: it is used
+
+
+def test_an_unknown_precision_is_refused() -> None:
+    for law in (MLP, UNet):
+        with pytest.raises(ValueError, match="precision must be one of float32, bfloat16, got 'float16'"):
+            law(precision="float16")  # type: ignore[arg-type]
