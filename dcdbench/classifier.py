@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from dcdbench.batch import randn_like
 from dcdbench.networks.edm import seeded
 from dcdbench.streams import Stream
-from dcdbench.training import learning_rate
+from dcdbench.training import adam, learning_rate
 
 LEAST = 10  # labelled signals for each class, on average
 STEPS, BATCH, LR, DECAY = 500, 64, 2e-3, 0.6
@@ -102,7 +102,7 @@ def fit(
     one pixel, and noise of a random level is added, so that few signals suffice.
     """
     net = build(tuple(x.shape[1:]), int(labels.max()) + 1, (stream / "weights").rng()).train()
-    optimizer = torch.optim.Adam(net.parameters(), lr=LR, fused=True)
+    optimizer = adam(net, LR, 0.9)
     scale = x.std().item() or 1.0
     for step in range(STEPS):
         tick(step / STEPS, "classifier")
