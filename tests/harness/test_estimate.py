@@ -172,14 +172,14 @@ def test_the_same_rates_give_the_same_times(store: Store) -> None:
 
 
 def test_kimg_doubles_the_training_part(store: Store) -> None:
-    """Candidates and overhead, the rest, stay as they are."""
-    once, twice, thrice = (seconds(replace(TEACH, kimg=k * 64.0), store) for k in (1, 2, 3))
+    """Candidates and overhead, the rest, stay as they are in trainings as long as these."""
+    once, twice, thrice = (seconds(replace(TEACH, kimg=k * 64_000.0), store) for k in (1, 2, 3))
     assert twice - once == pytest.approx(thrice - twice, rel=1e-9)
     estimator = Estimator(store, machine=RATES)
     trial = estimator._trial(stage(TEACH).spec)
     call = trials.forward(TEACH.network, (2,))
     step = Work(trial.calls, trial.passes * 64 * call.numbers, trial.passes * 64 * call.flops)
-    assert twice - once == pytest.approx(1000 * RATES.seconds(step), rel=0.01)
+    assert twice - once == pytest.approx(1e6 * RATES.seconds(step), rel=0.01)
 
 
 def test_a_larger_network_costs_more(store: Store) -> None:
