@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-__all__ = ["Sizes", "nominal", "restoring", "samples", "scores", "sizes_of", "training"]
+__all__ = [
+    "Sizes",
+    "comparison",
+    "nominal",
+    "restoring",
+    "samples",
+    "scores",
+    "sizes_of",
+    "trained",
+    "training",
+]
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +24,7 @@ from dcdbench.harness.stage import Stage
 from dcdbench.harness.stages.candidates import coarse
 from dcdbench.harness.trials import CALLS, Trial, forward, through
 from dcdbench.harness.work import Work
-from dcdbench.selection import effort, fakes_for
+from dcdbench.selection import Effort, effort, fakes_for
 from dcdbench.streams import Stream
 
 METRIC = 100_000  # the same for one metric of all
@@ -47,6 +57,14 @@ def sizes_of(stage: Stage, stages: Mapping[str, Stage]) -> Sizes:
 
 def training(spec: Mapping[str, Any], sizes: Sizes, trial: Trial) -> Work:
     """Restoring, steps, and candidates along the way."""
+    work = trained(spec, sizes, trial)
+    fake, found = _fake(spec), comparison(spec, sizes, work.flops)
+    distances = Work(flops=found.flops - found.candidates * found.fakes * fake.flops)
+    return work + fake.on(found.fakes) * found.candidates + distances
+
+
+def trained(spec: Mapping[str, Any], sizes: Sizes, trial: Trial) -> Work:
+    """Restoring and steps."""
     phase, corruption, shape = spec["phase"], spec["corruption"], spec["shape"]
     steps = steps_of(phase)
     if hasattr(phase, "operations"):  # the start of such a phase is worth a step
@@ -55,18 +73,18 @@ def training(spec: Mapping[str, Any], sizes: Sizes, trial: Trial) -> Work:
         call = _call(phase, phase.network, spec)
         images = Work(numbers=call.numbers, flops=call.flops).on(phase.batch) * trial.passes
         work = (images + Work(calls=trial.calls)) * steps
-    start = restoring(spec, sizes)
-    return work + start + _candidates(spec, sizes, work.flops + start.flops)
+    return work + restoring(spec, sizes)
 
 
-def _candidates(spec: Mapping[str, Any], sizes: Sizes, training: float) -> Work:
-    """Sampling and comparing the candidates of a training of so many operations."""
-    phase, shape = spec["phase"], spec["shape"]
-    sampler = coarse(phase.preview(spec["corruption"].sigma_y))
-    fake = _sampling(sampler, phase, spec, 1).flops
-    found = effort(training, fake, sizes.val, prod(shape), spec["checkpoints"])
-    distances = Work(flops=found.flops - found.candidates * found.fakes * fake)
-    return _sampling(sampler, phase, spec, found.fakes) * found.candidates + distances
+def comparison(spec: Mapping[str, Any], sizes: Sizes, training: float) -> Effort:
+    """The candidates of a training of so many operations."""
+    return effort(training, _fake(spec).flops, sizes.val, prod(spec["shape"]), spec["checkpoints"])
+
+
+def _fake(spec: Mapping[str, Any]) -> Work:
+    """Sampling one fake of a candidate."""
+    phase = spec["phase"]
+    return _sampling(coarse(phase.preview(spec["corruption"].sigma_y)), phase, spec, 1)
 
 
 def steps_of(phase: Any) -> int:

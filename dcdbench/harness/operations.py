@@ -64,16 +64,22 @@ def restoring(restorer: Any, denoiser: Any, problem: Problem) -> int | None:
     if hasattr(restorer, "operations") or not hasattr(denoiser, "condition_channels"):
         return None
     used = min(n, getattr(restorer, "pool", n))
-    return round(used * calls_of(restorer) * _network_call(denoiser, problem))
+    products = getattr(restorer, "jacobians", 0)
+    call, product = _network_call(denoiser, problem, products > 0)
+    return round(used * ((calls_of(restorer) - products) * call + products * product))
 
 
-@torch.no_grad()
-def _network_call(denoiser: Any, problem: Problem) -> float:
-    """Operations of one call of a denoiser's network on one signal, with a condition if it takes one."""
+def _network_call(denoiser: Any, problem: Problem, gradient: bool) -> tuple[float, float]:
+    """Operations of one call of a denoiser's network on one signal, and of a product with its Jacobian."""
     y = problem.train.y
-    x = torch.zeros(FEW, *problem.shape, dtype=y.dtype, device=y.device)
+    zeros = torch.zeros(FEW, *problem.shape, dtype=y.dtype, device=y.device)
     channels, space = denoiser.condition_channels, problem.shape[1:]
-    condition = x.new_zeros(FEW, channels, *space) if channels else None
-    with Operations() as counter:
-        denoiser.net(x, x.new_zeros(FEW), condition)
-    return counter.total / FEW
+    condition = zeros.new_zeros(FEW, channels, *space) if channels else None
+    with torch.set_grad_enabled(gradient):
+        x = zeros.clone().requires_grad_(gradient).clone()  # a mode takes no leaves
+        with Operations() as call:
+            out = denoiser.net(x, zeros.new_zeros(FEW), condition)
+        with Operations() as product:
+            if gradient:
+                torch.autograd.grad(out, x, zeros)
+    return call.total / FEW, product.total / FEW
