@@ -67,10 +67,9 @@ def posteriors(model: MixtureModel, m: Measurement, corruption: Corruption) -> I
     shared, rows = not corruption.operator.random, one.matrix.shape[1]
     kept = None if shared else _kept(m, corruption)
     for part in _chunks(m, len(model.means) * max(rows, model.means.shape[1]) ** 2):
-        if shared:
-            A = one
-        else:
-            A = Dense(kept.matrix[part]) if kept else explicit(m[part], corruption)
+        A: Dense | Diagonal = (
+            Dense(kept.matrix[part]) if kept else one if shared else explicit(m[part], corruption)
+        )
         assert isinstance(A, Dense)
         yield _dense(model, m.y[part].flatten(1).double(), A, floor)
 
@@ -121,7 +120,7 @@ class Factors:
         return cls(model.weights.log(), model.means, s, vectors[:, :, count:] * widths[:, None])
 
     def posterior(self, y: Tensor, seen: Tensor, floor: float) -> Posterior:
-        """From measurements, `(B, d)`, of the entries that are `seen`, `(B or 1, d)`, with `floor` as noise."""
+        """From measurements `(B, d)` of the entries that are `seen`, `(B or 1, d)`, with `floor` as noise."""
         k, d, r = self.F.shape
         tau = self.s + floor  # (K,)
         pairs = (self.F[..., None] * self.F[..., None, :]).permute(1, 0, 2, 3).reshape(d, k * r * r)
