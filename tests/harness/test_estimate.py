@@ -63,7 +63,7 @@ def seconds(phase: Any, store: Store, before: Any = None) -> float:
 
 @dataclass
 class Steps:
-    """The batches of all steps, and how often a restorer was called."""
+    """The batches of all steps, and how often a restorer was called, or a fit started."""
 
     batches: list[int]
     restored: int = 0
@@ -80,6 +80,9 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
     for cls in phases:
         if "step" in vars(cls):
             monkeypatch.setattr(cls, "step", counting(cls.step, counted))
+    for cls in phases:
+        if hasattr(cls, "operations"):  # it says what its iterations take, and starts with some
+            monkeypatch.setattr(cls, "init", restoring_counted(cls.init, counted))
     for cls in restorers:
         monkeypatch.setattr(cls, "restore", restoring_counted(cls.restore, counted))
     return counted
