@@ -99,8 +99,8 @@ class Factors:
     Args:
         logs: The logarithms of the weights, `(K,)`.
         means: `(K, d)`.
-        s: The smallest eigenvalues, `(K,)`.
-        F: `(K, d, r)`.
+        s: The smallest eigenvalues, `(K,)`, or `(1,)` where all covariances are equal, as at the start.
+        F: `(K or 1, d, r)`.
     """
 
     logs: Tensor
@@ -111,7 +111,8 @@ class Factors:
     @classmethod
     def of(cls, model: MixtureModel) -> Factors:
         """With as few columns as the eigenvalues of all covariances allow."""
-        values, vectors = torch.linalg.eigh(symmetric(model.covs))
+        covs = model.covs[:1] if bool((model.covs == model.covs[:1]).all()) else model.covs
+        values, vectors = torch.linalg.eigh(symmetric(covs))
         d = values.shape[1]
         equal = EQUAL * d * torch.finfo(values.dtype).eps * values[:, -1:]
         count = max(1, int((values - values[:, :1] <= equal).sum(1).min()))
@@ -122,15 +123,16 @@ class Factors:
     def posterior(self, y: Tensor, seen: Tensor, floor: float) -> Posterior:
         """From measurements `(B, d)` of the entries that are `seen`, `(B or 1, d)`, with `floor` as noise."""
         k, d, r = self.F.shape
-        tau = self.s + floor  # (K,)
+        tau = self.s + floor  # (K or 1,)
         pairs = (self.F[..., None] * self.F[..., None, :]).permute(1, 0, 2, 3).reshape(d, k * r * r)
         inner = (seen @ pairs).reshape(len(seen), k, r, r) / tau[:, None, None]
         eye = torch.eye(r, dtype=y.dtype, device=y.device)
-        factor = torch.linalg.cholesky(inner + eye)  # (B or 1, K, r, r)
+        factor = torch.linalg.cholesky(inner + eye)  # (B or 1, K or 1, r, r)
         inverse = torch.linalg.solve_triangular(factor, eye.expand_as(factor), upper=False)
         off = seen[:, None] * (y[:, None] - self.means)  # (B, K, d)
         q = _through(off, self.F) / tau[:, None]
-        z = (inverse.mT @ (inverse @ q[..., None]))[..., 0]  # the mean of the factors
+        alike = q.reshape(len(y), k, len(self.means) // k, r)  # components of one covariance in a row
+        z = (alike @ inverse.mT @ inverse).reshape(q.shape)  # the mean of the factors
         explained = _through(z, self.F.mT)
         gain = seen[:, None] * (self.s / tau)[:, None]  # of an entry, once the factors are known
         x = self.means + gain * off + (1 - gain) * explained
@@ -148,7 +150,7 @@ class Factors:
         roots = (self.F @ inverse.permute(1, 3, 0, 2).reshape(k, r, n * r)).reshape(k, d, n, r)
         scale = weights.sqrt()[..., None] * (1 - gain)  # (B, K, d)
         roots = (roots * scale.permute(1, 2, 0)[..., None]).flatten(2)
-        own = torch.einsum("bk,bkd->kd", weights, (1 - gain) * self.s[:, None])
+        own = (weights[..., None] * ((1 - gain) * self.s[:, None])).sum(0)
         return roots @ roots.mT + torch.diag_embed(own)
 
 
