@@ -73,6 +73,7 @@ class Run:
         self.state, self.start_flops = self._start(self._parent(before))
         self.total = max(1, math.ceil(1000 * phase.kimg / phase.batch))
         self.checkpoints = checkpoints
+        self.kept = frozenset(self._parts(checkpoints))  # after these steps a state is kept for a replay
         self.candidates = Candidates(phase, self.problem, context.stream, context.device)
         self.saved = context.scratch / "state.safetensors"
         self.journal = Journal()
@@ -129,6 +130,8 @@ class Run:
                 and self.state.step >= self.marks[len(self.journal.curve)]
             ):
                 self._evaluate()
+            if self.state.step in self.kept:
+                self.before = clone(self.state.tensors())
             self.context.tick(self.state.step / self.total, f"{self.state.nimg / 1000:.0f} kimg")
             if time.monotonic() - last > SAVE_SECONDS:
                 self._save()
@@ -156,7 +159,10 @@ class Run:
     @cached_property
     def marks(self) -> list[int]:
         """The steps after which there is a candidate."""
-        n = self.effort.candidates
+        return self._parts(self.effort.candidates)
+
+    def _parts(self, n: int) -> list[int]:
+        """The last steps of `n` equal parts of the training."""
         return [max(1, round(self.total * (k + 1) / n)) for k in range(n)]
 
     def _evaluate(self) -> None:
@@ -164,7 +170,6 @@ class Run:
         net = self.phase.result(self.state)
         found, x = self.candidates.candidate(net, self.effort)
         self.journal.candidate(self.state.nimg, found, x, net.state_dict())
-        self.before = clone(self.state.tensors())
 
     def _save(self) -> None:
         self.journal.save(self.saved, {"state": self.state.tensors(), "before": self.before})
