@@ -25,7 +25,7 @@ BLOCK = 1024  # points at a time, which bounds the memory
 
 def mean_distance(x: Tensor, y: Tensor) -> Tensor:
     """The mean Euclidean distance between points of `x`, `(n, d)`, and of `y`, `(m, d)`."""
-    parts = (distances_by_products(part, y).double().sum() for part in x.split(BLOCK))
+    parts = (distances_by_products(part, y).sum().double() for part in x.split(BLOCK))
     return sum(parts, x.new_zeros((), dtype=torch.float64)) / (len(x) * len(y))
 
 
