@@ -2,7 +2,16 @@ r"""Covariance matrices: square roots, and the Bures-Wasserstein distance; dista
 
 from __future__ import annotations
 
-__all__ = ["bures", "bures_factors", "distances", "eigh_psd", "least_squares", "sqrtm", "symmetric"]
+__all__ = [
+    "bures",
+    "bures_factors",
+    "distances",
+    "distances_by_products",
+    "eigh_psd",
+    "least_squares",
+    "sqrtm",
+    "symmetric",
+]
 
 from collections.abc import Callable
 
@@ -12,6 +21,7 @@ from torch import Tensor
 from dcdbench.batch import expand
 
 EXACT_DIM = 128  # up to here, differences are formed one by one rather than by a matrix product
+PRODUCTS_DIM = 16  # from here on, products in float64 are faster than differences in float32
 
 
 def symmetric(a: Tensor) -> Tensor:
@@ -73,6 +83,23 @@ def distances(x: Tensor, y: Tensor) -> Tensor:
     """
     mode = "donot_use_mm_for_euclid_dist" if x.shape[1] <= EXACT_DIM else "use_mm_for_euclid_dist"
     return torch.cdist(x, y, compute_mode=mode)
+
+
+def distances_by_products(x: Tensor, y: Tensor) -> Tensor:
+    r"""Euclidean distances of points `(n, d)` and `(m, d)`, as `(n, m)`, for means over many pairs.
+
+    From 16 dimensions on they come of matrix products in float64, in the form $|x|^2 + |y|^2 - 2 x^T y$ of
+    points less their mean, which takes a seventh of the time of differences in 64 dimensions. The rounding
+    error of the square is at most about $(d + 4) \epsilon r^2$, where $r = |x| + |y|$ and $\epsilon$ is
+    1.1e-16; so that of a distance is at most $r \sqrt{(d + 4) \epsilon}$, 1e-7 of `r` in 64 dimensions,
+    for points however near to each other, and far less for others. The distance of a point to itself may
+    come out as large as this bound.
+    """
+    if x.shape[1] < PRODUCTS_DIM:
+        return distances(x, y)
+    centre = y.double().mean(0)
+    pair = (x.double() - centre, y.double() - centre)
+    return torch.cdist(*pair, compute_mode="use_mm_for_euclid_dist")
 
 
 def least_squares(

@@ -364,9 +364,12 @@ class Metric(Protocol):
 class Restorer(Protocol):
     """From measurements to signals, with the help of what has been learned so far. Frozen.
 
-    For predictions of time it may say what it takes: `calls`, the network calls per signal, or, where it
-    calls no network, `operations(corruption, shape, n) -> float`, those of large matrix products that take
-    about as long as restoring `n` measurements. Without either, it counts as a sampler of as many `steps`.
+    It may say what it takes: `calls`, the network calls per signal, of which `jacobians` are products with a
+    network's Jacobian, or, where it calls no network, `operations(corruption, shape, n) -> float`, those of
+    large matrix products that take about as long as restoring `n` measurements, by which times are
+    predicted, and `products(corruption, shape, n) -> float`, those of the matrix products that it does,
+    which records hold. Without `calls` and `operations`, it counts as a sampler of as many `steps`. One with
+    `operations` and no `products` is counted while it works, and is slower for it.
     """
 
     def restore(self, denoiser: Any, problem: Problem, stream: Stream) -> Tensor:

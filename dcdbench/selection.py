@@ -11,23 +11,82 @@ the difference.
 
 from __future__ import annotations
 
-__all__ = ["MOST", "Advantage", "Comparison", "advantage", "compare", "fakes_for"]
+__all__ = [
+    "MOST",
+    "SHARE",
+    "Advantage",
+    "Comparison",
+    "Effort",
+    "advantage",
+    "compare",
+    "effort",
+    "fakes_for",
+]
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
 from torch import Tensor
 
-from dcdbench.linalg import distances
+from dcdbench.linalg import distances_by_products
 
 MOST = 1000  # fakes of each candidate, and points that they are compared with
+FEWEST = 100  # fakes of each candidate: with fewer, only great differences exceed the noise
+LEAST = 2  # candidates: the last one, and another that may turn out nearer
+SHARE = 0.08  # of the operations of a training, that the comparison of its candidates may take
+PAIR = 300.0  # operations of large matrix products that take about as long as one distance of a few entries
 
 
 def fakes_for(points: int) -> int:
-    """How many fakes of each candidate are compared with so many held-out points."""
-    return min(MOST, max(100, 2 * points))
+    """The most fakes of each candidate that are compared with so many held-out points."""
+    return min(MOST, max(FEWEST, 2 * points))
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much the comparison of a training's candidates takes.
+
+    Args:
+        candidates: How many there are.
+        fakes: Of each candidate.
+        points: That the fakes are compared with.
+        flops: Floating-point operations of sampling and comparing all candidates.
+    """
+
+    candidates: int
+    fakes: int
+    points: int
+    flops: float
+
+
+def effort(training: float, fake: float, held_out: int, entries: int, most: int) -> Effort:
+    """The most fakes that take at most a `SHARE` of the operations of a training.
+
+    Where 100 fakes of each candidate take more, there are fewer candidates, but two at least: the shortest
+    trainings exceed the share.
+
+    Args:
+        training: Operations of the training; 0 if it has no products, which limits nothing.
+        fake: Operations of sampling one fake.
+        held_out: Points that there are.
+        entries: Entries of a point.
+        most: The most candidates, >= 1.
+    """
+
+    def of(candidates: int, fakes: int) -> Effort:
+        points = min(held_out, MOST, fakes)
+        pairs = fakes * fakes + fakes * points + points * points
+        return Effort(candidates, fakes, points, candidates * (fakes * fake + pairs * (PAIR + 3 * entries)))
+
+    bound = SHARE * training if training > 0 else math.inf
+    least = of(1, FEWEST)
+    candidates = most if most * least.flops <= bound else int(min(most, max(LEAST, bound // least.flops)))
+    fakes = range(FEWEST, fakes_for(held_out) + 1)
+    affordable = bisect_right(fakes, bound, key=lambda n: of(candidates, n).flops)
+    return of(candidates, fakes[max(0, affordable - 1)])
 
 
 @dataclass(frozen=True)
@@ -60,7 +119,7 @@ def compare(draws: Sequence[Tensor], points: Tensor) -> Comparison:
         raise ValueError(
             f"a comparison needs at least 2 fakes and 2 points, got {n} and {m}: hold out more measurements"
         )
-    between = sum(distances(x, points) for x in draws) / len(draws)
+    between = sum(distances_by_products(x, points) for x in draws) / len(draws)
     assert isinstance(between, Tensor)
     others = sum(_others(x) for x in draws) / len(draws)
     assert isinstance(others, Tensor)
@@ -71,7 +130,7 @@ def compare(draws: Sequence[Tensor], points: Tensor) -> Comparison:
 
 def _others(x: Tensor) -> Tensor:
     """The mean distance of each point of `x`, `(n, d)`, to the others, `(n,)`."""
-    apart = distances(x, x)
+    apart = distances_by_products(x, x)
     apart.fill_diagonal_(0.0)
     return apart.sum(1) / (len(x) - 1)
 

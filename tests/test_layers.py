@@ -33,7 +33,7 @@ THEORY = LEVEL["operators"]  # the highest layer that the theory may import
 
 # Imports of a component's file by the harness, each for something in it that is no component.
 EXCEPTIONS = {
-    ("dcdbench.harness.stages.training", "dcdbench.metrics.measurement"): (
+    ("dcdbench.harness.stages.candidates", "dcdbench.metrics.measurement"): (
         "the comparison in measurement space chooses checkpoints; it is a function, and no suite selects it"
     ),
 }

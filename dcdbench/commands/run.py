@@ -115,7 +115,7 @@ def _run(plan: Plan, store: Store, jobs: int, quiet: bool, options: dict[str, An
     write(plan, store)
     progress = Progress(Estimator(store, plan.stages), jobs, Rows(plan, store).line, quiet)
     try:
-        return execute(plan.stages, store, Options(jobs=jobs, preload=modules(plan), **options), progress)
+        return execute(plan.stages, store, Options(jobs=jobs, preload=modules, **options), progress)
     finally:
         progress.close()
 

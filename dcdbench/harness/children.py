@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -22,8 +22,6 @@ from dcdbench.harness.worker import THREAD_VARIABLES, Job, main
 
 PRELOAD = (
     "torch",
-    "torch.optim",
-    "torch._dynamo",
     "filelock",
     "safetensors.torch",
     "dcdbench.harness.worker",
@@ -72,15 +70,15 @@ class Nursery:
 
     Args:
         threads: How many threads a child computes with.
-        preload: Modules that the server imports once, so that no child has to.
+        preload: Gives the modules that the server imports once, so that no child has to. It is asked, and the
+            server started, with the first process.
     """
 
-    def __init__(self, threads: int, preload: Sequence[str]) -> None:
-        method = "forkserver" if "forkserver" in mp.get_all_start_methods() else "spawn"
-        self._context: Any = mp.get_context(method)
-        if method == "forkserver":
-            self._context.set_forkserver_preload([*PRELOAD, *preload])
-        self._threads = threads
+    def __init__(self, threads: int, preload: Callable[[], Sequence[str]]) -> None:
+        self._method = "forkserver" if "forkserver" in mp.get_all_start_methods() else "spawn"
+        self._context: Any = mp.get_context(self._method)
+        self._threads, self._preload = threads, preload
+        self._started = False
         self.children: list[Child] = []
         self._spare: tuple[BaseProcess, Connection] | None = None
         self._leaving: list[BaseProcess] = []
@@ -104,6 +102,9 @@ class Nursery:
             self._spare = self._fork()
 
     def _fork(self) -> tuple[BaseProcess, Connection]:
+        if self._method == "forkserver" and not self._started:
+            self._context.set_forkserver_preload([*PRELOAD, *self._preload()])
+            self._started = True
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=main, args=(theirs,), daemon=True)
         with theirs, _without_main(), _environment(self._threads):

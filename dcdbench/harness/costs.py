@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-__all__ = ["Sizes", "nominal", "restoring", "samples", "scores", "sizes_of", "training"]
+__all__ = [
+    "Sizes",
+    "comparison",
+    "nominal",
+    "restoring",
+    "samples",
+    "scores",
+    "sizes_of",
+    "trained",
+    "training",
+]
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil, prod
 from typing import Any
 
+from dcdbench.harness.operations import calls_of
 from dcdbench.harness.stage import Stage
+from dcdbench.harness.stages.candidates import coarse
 from dcdbench.harness.trials import CALLS, Trial, forward, through
 from dcdbench.harness.work import Work
-from dcdbench.selection import fakes_for
+from dcdbench.selection import Effort, effort, fakes_for
 from dcdbench.streams import Stream
 
-CANDIDATE = 24  # numbers per pair of fakes that comparing a candidate writes, over all draws
 METRIC = 100_000  # the same for one metric of all
 CHEAP = 40_000  # the same for one of the few by which candidates are scored again
 PAIR = 3  # numbers per pair of signals, for one metric of all
@@ -44,17 +55,16 @@ def sizes_of(stage: Stage, stages: Mapping[str, Stage]) -> Sizes:
     return Sizes(train, held, held)
 
 
-def calls_of(sampler: Any) -> float:
-    """Network calls per signal: what it says, else those of Heun's method where it has steps, else one."""
-    if hasattr(sampler, "calls"):
-        return float(sampler.calls)
-    if isinstance(steps := getattr(sampler, "steps", None), int):
-        return 2.0 * steps - 1
-    return calls_of(sampler.sampler) if hasattr(sampler, "sampler") else 1.0
-
-
 def training(spec: Mapping[str, Any], sizes: Sizes, trial: Trial) -> Work:
     """Restoring, steps, and candidates along the way."""
+    work = trained(spec, sizes, trial)
+    fake, found = _fake(spec), comparison(spec, sizes, work.flops)
+    distances = Work(flops=found.flops - found.candidates * found.fakes * fake.flops)
+    return work + fake.on(found.fakes) * found.candidates + distances
+
+
+def trained(spec: Mapping[str, Any], sizes: Sizes, trial: Trial) -> Work:
+    """Restoring and steps."""
     phase, corruption, shape = spec["phase"], spec["corruption"], spec["shape"]
     steps = steps_of(phase)
     if hasattr(phase, "operations"):  # the start of such a phase is worth a step
@@ -63,9 +73,18 @@ def training(spec: Mapping[str, Any], sizes: Sizes, trial: Trial) -> Work:
         call = _call(phase, phase.network, spec)
         images = Work(numbers=call.numbers, flops=call.flops).on(phase.batch) * trial.passes
         work = (images + Work(calls=trial.calls)) * steps
-    n = fakes_for(sizes.val)
-    candidate = _sampling(phase.preview(corruption.sigma_y), phase, spec, n) + Work(numbers=n * n * CANDIDATE)
-    return work + candidate * spec["checkpoints"] + restoring(spec, sizes)
+    return work + restoring(spec, sizes)
+
+
+def comparison(spec: Mapping[str, Any], sizes: Sizes, training: float) -> Effort:
+    """The candidates of a training of so many operations."""
+    return effort(training, _fake(spec).flops, sizes.val, prod(spec["shape"]), spec["checkpoints"])
+
+
+def _fake(spec: Mapping[str, Any]) -> Work:
+    """Sampling one fake of a candidate."""
+    phase = spec["phase"]
+    return _sampling(coarse(phase.preview(spec["corruption"].sigma_y)), phase, spec, 1)
 
 
 def steps_of(phase: Any) -> int:

@@ -8,7 +8,7 @@ import pickle
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from dcdbench.harness.children import Child, Nursery
 from dcdbench.harness.errors import StoreError
 from dcdbench.harness.identity import stamp
 from dcdbench.harness.interrupts import Interrupts
+from dcdbench.harness.preload import COMPILER
 from dcdbench.harness.provenance import provenance
 from dcdbench.harness.schedule import Schedule, State
 from dcdbench.harness.stage import Stage
@@ -28,6 +29,10 @@ from dcdbench.harness.worker import Job, one_line, tail
 
 GRACE = 20.0  # seconds that stages have to save their work
 _BUSY_DELAY = 0.25  # seconds before a stage that another run works on is looked at again
+
+
+def _compiler(stages: Sequence[Stage]) -> Sequence[str]:
+    return COMPILER
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class Options:
         timeout: Seconds after which a stage is killed; None for never.
         device: Where stages compute.
         plugins: Python files to import in every process.
-        preload: Modules that the server of processes imports once.
+        preload: Gives the modules that the server of processes imports once, from the stages to be made.
         retry_failed: Whether to try stages again that failed in an earlier run.
         fail_fast: Whether to start no more stages after a failure.
     """
@@ -50,7 +55,7 @@ class Options:
     timeout: float | None = None
     device: str = "cpu"
     plugins: tuple[Path, ...] = ()
-    preload: tuple[str, ...] = ()
+    preload: Callable[[Sequence[Stage]], Sequence[str]] = _compiler
     retry_failed: bool = False
     fail_fast: bool = False
 
@@ -107,7 +112,7 @@ class _Run:
     ) -> None:
         self.schedule, self.store, self.options, self.listen = schedule, store, options, listen
         self.interrupts = interrupts
-        self.nursery = Nursery(options.threads, options.preload)
+        self.nursery = Nursery(options.threads, lambda: options.preload(schedule.pending()))
         self.delayed: dict[str, float] = {}  # busy keys: when to look again
         self.busy: set[str] = set()  # keys that were found busy
         self.patience = float("inf")  # until when stages may save their work

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-__all__ = ["modules"]
+__all__ = ["COMPILER", "modules"]
 
 import ast
 import importlib.util
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from dcdbench.harness.plan import Plan
+from dcdbench.harness.stage import Stage
+
+COMPILER = ("torch._dynamo",)  # the first step of an optimizer imports it, and that takes as long as torch
 
 
-def modules(plan: Plan) -> tuple[str, ...]:
-    """The plan's own modules, then the libraries that they import, also those imported inside functions."""
-    own = sorted({module for stage in plan.stages for module in stage.identity["code"]})
+def modules(stages: Iterable[Stage]) -> tuple[str, ...]:
+    """The stages' own modules, and the libraries that they import, also those imported inside functions."""
+    own = sorted({module for stage in stages for module in stage.identity["code"]})
     libraries = sorted({name for module in own for name in _imports(module)})
-    return (*libraries, *(module for module in own if module.startswith("dcdbench.")))
+    trains = COMPILER if "dcdbench.training" in own else ()
+    return (*libraries, *trains, *(module for module in own if module.startswith("dcdbench.")))
 
 
 @cache

@@ -100,7 +100,8 @@ def _training(store: Store, record: Record, device: str, last: int, tell: Callab
         run = _run(store, record, device, Path(scratch))
         start = run.state.step
         if recorded[1].endswith("/candidates"):
-            return Replay(record.key, recorded, _candidate(run, recorded), start)
+            n = len(store.tensors(record.key, "candidates")["0"])
+            return Replay(record.key, recorded, _candidate(run, recorded, n), start)
         end = int(record.result["step"])
         tell(f"{record.key}: from step {start} to {end}")
         kept: deque[dict[str, float]] = deque(maxlen=last)
@@ -119,11 +120,10 @@ def steps(run: Run) -> Iterator[dict[str, float]]:
     return train(run.phase, run.problem, run.state, run.context.stream / "step")
 
 
-def _candidate(run: Run, recorded: tuple[str, str]) -> tuple[str, str] | None:
-    """The last candidate, sampled again."""
+def _candidate(run: Run, recorded: tuple[str, str], n: int) -> tuple[str, str] | None:
+    """The last candidate, whose `n` samples are drawn again."""
     rng = Stream.parse(recorded[1]).rng(run.context.device)
-    sampler = run.phase.preview(run.problem.corruption.sigma_y)
-    x = sampler.sample(run.phase.result(run.state), run.problem, 500, rng).x
+    x = run.candidates.sampler.sample(run.phase.result(run.state), run.problem, n, rng).x
     return None if bool(torch.isfinite(x).all()) else recorded
 
 

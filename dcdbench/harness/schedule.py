@@ -46,6 +46,10 @@ class Schedule:
                 return self.stages[key]
         return None
 
+    def pending(self) -> list[Stage]:
+        """The stages that have not ended, those that run among them."""
+        return [stage for key, stage in self.stages.items() if self.states[key] == "pending"]
+
     def give_back(self, stage: Stage) -> None:
         """Lets a stage be taken again."""
         heapq.heappush(self._ready, self._order[stage.key])

@@ -15,7 +15,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from dcdbench.linalg import distances
+from dcdbench.linalg import distances_by_products
 from dcdbench.metrics import register
 from dcdbench.metrics.pairs import clean_pair, clean_reason
 from dcdbench.problem import Reference
@@ -25,7 +25,8 @@ BLOCK = 1024  # points at a time, which bounds the memory
 
 def mean_distance(x: Tensor, y: Tensor) -> Tensor:
     """The mean Euclidean distance between points of `x`, `(n, d)`, and of `y`, `(m, d)`."""
-    return sum((distances(part, y).sum() for part in x.split(BLOCK)), x.new_zeros(())) / (len(x) * len(y))
+    parts = (distances_by_products(part, y).sum().double() for part in x.split(BLOCK))
+    return sum(parts, x.new_zeros((), dtype=torch.float64)) / (len(x) * len(y))
 
 
 def energy_distance(x: Tensor, y: Tensor) -> float:

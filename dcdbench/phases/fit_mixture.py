@@ -22,15 +22,14 @@ from torch import Tensor
 
 from dcdbench.linalg import symmetric
 from dcdbench.networks.mixture import MixtureModel
-from dcdbench.phases.explicit import explicit
+from dcdbench.phases.explicit import is_diagonal
+from dcdbench.phases.posteriors import FLOOR, posteriors, spread
 from dcdbench.problem import Corruption, Measurement, Problem
 from dcdbench.protocols import Network
 from dcdbench.samplers.law import FromLaw
 from dcdbench.streams import Stream
 from dcdbench.training import Diverged, State
 
-FLOOR = 1e-4  # the least noise of measurements and least width of components, in units of the data's
-MEMORY = 2**22  # numbers in the greatest array
 WARM = 10  # iterations of a single Gaussian, which tells the start of the mixture
 LLOYD = 10  # iterations of k-means at the start
 
@@ -60,7 +59,12 @@ class FitMixture:
         """Operations of large matrix products that take about as long as one iteration, or the start."""
         k, d, m = self.components, math.prod(shape), math.prod(corruption.operator.measured_shape(shape))
         matrices = n if corruption.operator.random else 1  # of which each is written and read a few times
-        return k * (n * (250 * m * m + 10 * d * d) + matrices * 8 * m * (m * m + d * d) + 100 * d**3)
+        if is_diagonal(corruption.operator.draw(shape, 1, Stream(0).rng())):
+            factors: float = matrices * (2000 * d * min(self.rank, d) + 30_000)
+        else:
+            rows = min(m, d) if corruption.operator.random else m
+            factors = matrices * (8 * rows * (rows * rows + d * d) + 4 * m * d * d / k)
+        return k * (n * (4000 * (m + d) + 10 * d * d) + factors + 100 * d**3)
 
     def init(self, problem: Problem, parent: Any, stream: Stream) -> State:
         """A Gaussian, then clusters of the signals that it expects."""
@@ -78,7 +82,7 @@ class FitMixture:
     def _clusters(self, one: MixtureModel, problem: Problem, stream: Stream) -> MixtureModel:
         """Means and shares of clusters of expected signals; the covariance is what they leave."""
         rng = stream.rng(problem.train.y.device)
-        x = torch.cat([each[0][:, 0] for each in posteriors(one, problem.train, problem.corruption)])
+        x = torch.cat([each.x[:, 0] for each in posteriors(one, problem.train, problem.corruption)])
         means, weights, within = k_means(x, self.components, rng)
         lost = symmetric(one.covs[0] - torch.cov(x.mT, correction=0))  # the posterior's covariance
         values, vectors = torch.linalg.eigh(lost + within)
@@ -112,53 +116,24 @@ class FitMixture:
         return corruption
 
 
-def spread(m: Measurement) -> float:
-    """The standard deviation of what was measured."""
-    return max(float(m.y.double().std()), 1e-8)
-
-
-def posteriors(model: MixtureModel, m: Measurement, corruption: Corruption) -> Any:
-    """By chunks: `E[x | y, k]`, `(B, K, d)`; `log p(y, k)`, `(B, K)`; the operators; the precision of `y`."""
-    k, d = model.means.shape
-    rows = math.prod(m.y.shape[1:])
-    floor = m.sigma_y**2 + (FLOOR * spread(m)) ** 2
-    for part in torch.arange(len(m), device=m.y.device).split(max(1, MEMORY // (k * max(rows, d) ** 2))):
-        yield _posterior(model, m[part], corruption, floor)
-
-
-def _posterior(model: MixtureModel, m: Measurement, corruption: Corruption, floor: float) -> Any:
-    A = explicit(m, corruption)
-    empty = A.empty()  # (B or 1, m)
-    noise = torch.where(empty > 0, 1.0, floor)  # entries that measure nothing read 0 and count for nothing
-    factor = torch.linalg.cholesky(A.through(model.covs) + torch.diag_embed(noise)[:, None])
-    inverse = torch.cholesky_inverse(factor)  # (B or 1, K, m, m)
-    r = m.y.flatten(1).double()[:, None] - A.measure(model.means)
-    w = torch.einsum("bkmn,bkn->bkm", inverse.expand(len(r), -1, -1, -1), r)
-    x = model.means + torch.einsum("kde,bke->bkd", model.covs, A.back(w))
-    half = factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-    seen = (1 - empty).sum(1, keepdim=True)
-    logs = -0.5 * (r * w).sum(-1) - half - 0.5 * seen * math.log(2 * math.pi)
-    return x, logs + model.weights.log(), A, inverse
-
-
 @torch.no_grad()
 def fit_step(model: MixtureModel, m: Measurement, corruption: Corruption, rank: int) -> float:
     """One iteration, in place; the log-likelihood per measurement before it."""
     k, d = model.means.shape
     count, first = model.weights.new_zeros(k), model.means.new_zeros(k, d)
-    second, gain, total = torch.zeros_like(model.covs), torch.zeros_like(model.covs), 0.0
-    for x, logs, A, inverse in posteriors(model, m, corruption):
-        share = torch.softmax(logs, 1)
-        total += float(torch.logsumexp(logs, 1).sum())
-        centred = x - model.means  # by the means before, so that little cancels
+    second, left, total = torch.zeros_like(model.covs), torch.zeros_like(model.covs), 0.0
+    for found in posteriors(model, m, corruption):
+        share = torch.softmax(found.logs, 1)
+        total += float(torch.logsumexp(found.logs, 1).sum())
+        centred = found.x - model.means  # by the means before, so that little cancels
         count += share.sum(0)
         first += torch.einsum("bk,bkd->kd", share, centred)
         second += torch.einsum("bkd,bke->kde", share[..., None] * centred, centred)
-        gain += A.summed(share, inverse)
+        left += found.summed(share)
     n = count.clamp(min=1e-8)[:, None]
     shift = first / n
     scatter = second / n[..., None] - shift[:, :, None] * shift[:, None]
-    covs = scatter + model.covs - model.covs @ (gain / n[..., None]) @ model.covs
+    covs = scatter + left / n[..., None]
     alive = (count > 1)[:, None, None]  # what explains less than one sample stays as it was
     model.covs.copy_(torch.where(alive, limited(covs, rank, (FLOOR * spread(m)) ** 2), model.covs))
     model.means.add_(torch.where(alive[..., 0], shift, 0.0))

@@ -9,7 +9,7 @@ from __future__ import annotations
 __all__ = ["Back", "Beside", "Conditional"]
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -54,6 +54,8 @@ class Back:
     """
 
     pool: int = 20_000
+
+    calls: ClassVar[int] = 0  # of a network
 
     def restore(self, denoiser: Any, problem: Problem, stream: Stream) -> Tensor:
         """One signal for each of at most `pool` measurements, `(n, *signal)`."""

@@ -92,6 +92,22 @@ class GaussianPosterior:
         solved = size * 4 * d * d * (1 if matrices else self.solves)
         return SLOW * self.laps * (matrices + solved + 30 * d**3)
 
+    def products(self, corruption: Corruption, shape: tuple[int, ...], n: int) -> float:
+        """Operations of the matrix products in restoring `n` measurements, without those of A itself."""
+        d, m = math.prod(shape), math.prod(corruption.operator.measured_shape(shape))
+        used, random = min(n, self.pool), corruption.operator.random
+        exact = (used if random else 1) * d * m <= DENSE
+        size = used if exact else min(used, PORTION)
+
+        def posterior(k: int) -> int:  # of k measurements
+            drawn = 2 * d**3 + 2 * k * d * d
+            if not exact:
+                return drawn + self.solves * 2 * k * d * d
+            return drawn + (k if random else 1) * 2 * m * d * (d + m) + 2 * k * m * d
+
+        last = sum(posterior(min(size, used - k)) for k in range(0, used, size))
+        return float(self.laps * (posterior(size) + 2 * size * d * d) + last)
+
     def noise(self, m: Measurement, rng: torch.Generator) -> float:
         """The noise that is assumed."""
         return max(m.sigma_y, self.floor * math.sqrt(power(m, rng)))

@@ -60,6 +60,11 @@ class MMPS:
         """Network calls per signal; each of the products with the Jacobian is worth one."""
         return (self.steps + 2) * (1 + self.solves)
 
+    @property
+    def jacobians(self) -> int:
+        """How many of these are products with the Jacobian."""
+        return (self.steps + 2) * self.solves
+
     def restore(self, denoiser: Denoiser, problem: Problem, stream: Stream) -> Tensor:
         """One signal for each of at most `pool` measurements, `(n, *signal)`."""
         m = at_most(problem.train, self.pool, stream / "pool")

@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dcdbench.linalg import bures, bures_factors, distances, eigh_psd, sqrtm
+from dcdbench.linalg import (
+    PRODUCTS_DIM,
+    bures,
+    bures_factors,
+    distances,
+    distances_by_products,
+    eigh_psd,
+    sqrtm,
+)
+from dcdbench.metrics.energy import energy_distance
 
 seeds = st.integers(0, 2**31)
 tried = settings(max_examples=30, deadline=None)
@@ -99,3 +108,36 @@ def test_singular_against_regular_and_rectangular_factors() -> None:
 def test_distances_are_norms_of_differences(seed: int, d: int) -> None:
     x, y = normal(seed, 7, d), normal(seed + 1, 40, d)
     torch.testing.assert_close(distances(x, y), (x[:, None] - y).norm(dim=2))
+
+
+@pytest.mark.parametrize("d", [2, 15, 16, 64, 300])
+@pytest.mark.parametrize("offset", [0.0, 30.0])
+def test_distances_by_products_are_within_their_bound(d: int, offset: float) -> None:
+    """Of points that are far, near and equal, against differences in float64."""
+    rng = torch.Generator().manual_seed(d)
+    x, far = (torch.randn(40, d, generator=rng) + offset for _ in range(2))
+    near = x + 1e-5 * torch.randn(40, d, generator=rng)
+    y = torch.cat([far, near, x])
+    exact = (x.double()[:, None] - y.double()).norm(dim=2)
+    centre = y.double().mean(0)
+    size = (x - centre).norm(dim=1)[:, None] + (y - centre).norm(dim=1)
+    rounding = torch.finfo(torch.float64 if d >= PRODUCTS_DIM else torch.float32).eps
+    root = size * ((d + 4) * torch.finfo(torch.float64).eps) ** 0.5
+    bound = root if d >= PRODUCTS_DIM else 4 * d * rounding * exact
+    assert bool(((distances_by_products(x, y) - exact).abs() <= bound).all())
+    if d >= PRODUCTS_DIM:  # control: products in float32, of points that are not centred
+        single = torch.cdist(x, y, compute_mode="use_mm_for_euclid_dist")
+        assert not bool(((single - exact).abs() <= bound).all())
+
+
+def test_the_mean_over_pairs_of_near_points_keeps_its_digits() -> None:
+    """The distance of two clouds in 64 dimensions that differ by 1e-4 of their size."""
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(300, 64, generator=rng)
+    y = x + 1e-4 * torch.randn(300, 64, generator=rng)
+    means = [
+        float((a.double()[:, None] - b.double()).norm(dim=2).mean()) for a, b in ((x, y), (x, x), (y, y))
+    ]
+    assert energy_distance(x, y) == pytest.approx(2 * means[0] - means[1] - means[2], abs=2e-9)
+    assert energy_distance(x, x) == 0.0
+    assert energy_distance(x, y) > 1e-7  # control: it is seen

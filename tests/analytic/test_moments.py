@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 from dataclasses import replace
 from itertools import islice
 
@@ -21,10 +22,12 @@ from dcdbench.networks.mlp import MLP
 from dcdbench.operators.gaussian_blur import GaussianBlur
 from dcdbench.operators.identity import Identity
 from dcdbench.operators.inpainting import Inpainting
+from dcdbench.operators.mri import MRI
 from dcdbench.operators.random_projections import RandomProjections
 from dcdbench.phases.explicit import Dense, Diagonal, explicit, matrices
-from dcdbench.phases.fit_mixture import FitMixture, fit_step, limited, posteriors
+from dcdbench.phases.fit_mixture import FitMixture, fit_step, limited
 from dcdbench.phases.fit_moments import FitMoments
+from dcdbench.phases.posteriors import FLOOR, posteriors, spread
 from dcdbench.problem import Corruption, Problem
 from dcdbench.protocols import OperatorLaw
 from dcdbench.streams import Stream
@@ -144,7 +147,8 @@ def test_posteriors_are_those_of_the_exact_law(seed: int, sigma_y: float, operat
     m = corruption(law.sample(6, Stream(seed).rng()).float(), Stream(seed + 1).rng())
     model = MixtureModel(law.weights, law.means, law.covs)
     A = matrices(m.A, 6, (3,), "cpu")
-    x, logs, *_ = next(iter(posteriors(model, m, corruption)))
+    found = next(iter(posteriors(model, m, corruption)))
+    x, logs = found.x, found.logs
     for i in range(6):
         rows = A[i].abs().amax(1) > 0
         if not rows.any():
@@ -152,6 +156,62 @@ def test_posteriors_are_those_of_the_exact_law(seed: int, sigma_y: float, operat
         density, means = exact(model, m.y[i].double()[rows], A[i][rows], sigma_y)
         torch.testing.assert_close(torch.logsumexp(logs[i], 0), density, rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(x[i], means, rtol=1e-5, atol=1e-5)
+
+
+def plain_step(model: MixtureModel, made: Problem, rank: int, left: float = 1.0) -> float:
+    """An iteration one sample and one component at a time; `left` of what the measurements leave open."""
+    m, floor = made.train, made.train.sigma_y**2 + (FLOOR * spread(made.train)) ** 2
+    A = matrices(m.A, len(m), m.shape, "cpu")
+    x, logs, open_ = [], [], []
+    for y, B in zip(m.y.flatten(1).double(), A, strict=True):
+        rows = B.abs().amax(1) > 0
+        for weight, mean, cov in zip(model.weights, model.means, model.covs, strict=True):
+            own = B[rows] @ cov @ B[rows].T + floor * torch.eye(int(rows.sum()), dtype=cov.dtype)
+            gain, off = torch.linalg.solve(own, B[rows] @ cov).T, y[rows] - B[rows] @ mean
+            density = -0.5 * (off @ torch.linalg.solve(own, off) + torch.logdet(2 * math.pi * own))
+            x.append(mean + gain @ off)
+            logs.append(weight.log() + density)
+            open_.append(left * (cov - gain @ B[rows] @ cov))
+    k = len(model.means)
+    x, logs, open_ = (torch.stack(t).reshape(len(m), k, *t[0].shape) for t in (x, logs, open_))
+    share = torch.softmax(logs, 1)
+    n = share.sum(0)
+    model.weights.copy_(n / n.sum())
+    model.means.copy_(torch.einsum("bk,bkd->kd", share, x) / n[:, None])
+    off = x - model.means
+    scatter = torch.einsum("bk,bkd,bke->kde", share, off, off) + torch.einsum("bk,bkde->kde", share, open_)
+    model.covs.copy_(limited(scatter / n[:, None, None], rank, (FLOOR * spread(m)) ** 2))
+    return float(torch.logsumexp(logs, 1).mean())
+
+
+@pytest.mark.parametrize("rank", [0, 2, FULL])
+@pytest.mark.parametrize(
+    ("corruption", "shape"),
+    [
+        (Corruption(Identity(), 0.3), (6,)),
+        (Corruption(Inpainting(0.6), 0.1), (6,)),
+        (Corruption(Inpainting(0.5)), (6,)),  # without noise
+        (Corruption(RandomProjections(rows=2), 0.1), (6,)),
+        (Corruption(GaussianBlur(3, 0.8), 0.1), (1, 3, 3)),
+        (Corruption(MRI(acceleration=2, acs=1, coils=3), 0.1), (2, 3, 4)),  # more rows than columns
+    ],
+    ids=repr,
+)
+def test_iterations_are_those_of_one_sample_after_another(
+    corruption: Corruption, shape: tuple[int, ...], rank: int
+) -> None:
+    rng, d = Stream(5).rng(), math.prod(shape)
+    x = torch.randn(30, d, generator=rng) @ torch.randn(d, d, generator=rng) / d**0.5
+    made = Problem(m := corruption(x.reshape(-1, *shape), rng), m, corruption, shape)
+    model = FitMixture(MLP(), 1.0, components=2, rank=rank).init(made, None, Stream(0)).trained["law"]
+    plain, wrong = deepcopy(model), deepcopy(model)
+    for _ in range(3):
+        value = fit_step(model, made.train, corruption, rank)
+        assert value == pytest.approx(plain_step(plain, made, rank), rel=1e-8)
+        plain_step(wrong, made, rank, left=0.99)
+    for name, found in model.named_parameters():
+        torch.testing.assert_close(found, plain.get_parameter(name), rtol=1e-8, atol=1e-8)
+    assert not torch.allclose(model.covs, wrong.covs, rtol=1e-6, atol=1e-6)  # control
 
 
 def test_a_mask_as_a_matrix_gives_the_same_numbers() -> None:

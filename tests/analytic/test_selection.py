@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import tiny
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from dcdbench.harness.stages import training
@@ -21,7 +23,18 @@ from dcdbench.operators.inpainting import Inpainting
 from dcdbench.phases.teach import Teach
 from dcdbench.problem import Corruption
 from dcdbench.samplers.heun import Heun
-from dcdbench.selection import Comparison, advantage, compare
+from dcdbench.selection import (
+    FEWEST,
+    LEAST,
+    MOST,
+    PAIR,
+    SHARE,
+    Comparison,
+    advantage,
+    compare,
+    effort,
+    fakes_for,
+)
 from dcdbench.streams import Stream
 from dcdbench.training import State
 
@@ -178,7 +191,7 @@ def test_levels_that_were_not_trained_choose_nothing(tmp_path: Path) -> None:
     context = tiny.context("teacher", tmp_path, {"measurement": base["measurement"]})
     run = training.Run(context, phase, None, tiny.NOISE, (tiny.D,), 4)
     made = run.outcome()
-    assert made.result["chosen"] == 3
+    assert made.result["chosen"] == len(made.result["curve"]) - 1 > 0
     distances = [row["distance"] for row in made.result["curve"]]
     assert max(distances) - min(distances) < 1e-6 and abs(distances[0]) < 0.05
 
@@ -221,3 +234,38 @@ def test_samplers_that_end_elsewhere_have_no_view() -> None:
         Heun(tiny.teach().objective, "truncated", tiny.SIGMA_Y, steps=1),
     ):
         assert sampler.sample(tiny.exact_teacher(), made, 5, STREAM.rng()).view is None
+
+
+# The effort
+
+
+@given(
+    training=st.floats(0.0, 1e14),
+    fake=st.floats(0.0, 1e9),
+    held_out=st.integers(2, 5000),
+    entries=st.integers(1, 300),
+    most=st.integers(1, 12),
+)
+def test_candidates_take_a_share_of_the_training_and_no_less_than_they_could(
+    training: float, fake: float, held_out: int, entries: int, most: int
+) -> None:
+    found = effort(training, fake, held_out, entries, most)
+    assert FEWEST <= found.fakes <= fakes_for(held_out) and 1 <= found.candidates <= most
+    assert found.points <= min(held_out, found.fakes)
+    pairs = found.fakes**2 + found.fakes * found.points + found.points**2
+    whole = found.candidates * (found.fakes * fake + pairs * (PAIR + 3 * entries))
+    assert found.flops == pytest.approx(whole)
+    if found.flops > SHARE * training > 0:  # only where there is nothing left to save
+        assert (found.candidates, found.fakes) == (min(LEAST, most), FEWEST)
+    elif training > 0 and found.candidates < most:
+        assert found.fakes == FEWEST or found.flops * (found.candidates + 1) > SHARE * training
+    if training == 0:
+        assert (found.candidates, found.fakes) == (most, fakes_for(held_out))
+
+
+def test_longer_trainings_compare_more() -> None:
+    efforts = [effort(10.0**k, 1e6, 2000, 16, 8) for k in range(6, 15)]
+    assert [(e.candidates, e.fakes) for e in efforts] == sorted((e.candidates, e.fakes) for e in efforts)
+    assert (efforts[0].candidates, efforts[0].fakes) == (LEAST, FEWEST)
+    assert (efforts[-1].candidates, efforts[-1].fakes) == (8, MOST)
+    assert any(e.candidates == 8 and FEWEST < e.fakes < MOST for e in efforts)

@@ -45,7 +45,8 @@ def main(plan: str, store: str, diary: str, jobs: str = "1") -> int:
     children.PRELOAD = ("filelock",)  # these stages compute nothing
     plugins.load([TARGETS])
     stages = {"tree": tree, "waiting": waiting, "hanging": hanging}[plan](Path(diary))
-    summary = execute(stages, Store(store), Options(jobs=int(jobs), plugins=(TARGETS,)), tell)
+    options = Options(jobs=int(jobs), plugins=(TARGETS,), preload=lambda stages: ())
+    summary = execute(stages, Store(store), options, tell)
     return 130 if summary.interrupted else 0 if summary.ok else 3
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import torch
 
-from dcdbench.harness import trials
-from dcdbench.harness.costs import Sizes, restoring, sizes_of, steps_of
+from dcdbench.harness import costs, trials
+from dcdbench.harness.costs import Sizes, comparison, restoring, sizes_of, steps_of
 from dcdbench.harness.estimate import OVERHEAD, Estimator
 from dcdbench.harness.identity import canonical, describe
 from dcdbench.harness.plan import CHECKPOINTS, Plan, make_plan
@@ -30,6 +30,7 @@ from dcdbench.phases.relearn import Relearn
 from dcdbench.phases.teach import Teach
 from dcdbench.problem import Corruption, Problem
 from dcdbench.restorers.posterior import MMPS
+from dcdbench.selection import FEWEST, LEAST, SHARE
 from dcdbench.streams import Stream
 from dcdbench.training import State
 
@@ -62,7 +63,7 @@ def seconds(phase: Any, store: Store, before: Any = None) -> float:
 
 @dataclass
 class Steps:
-    """The batches of all steps, and how often a restorer was called."""
+    """The batches of all steps, and how often a restorer was called, or a fit started."""
 
     batches: list[int]
     restored: int = 0
@@ -79,6 +80,9 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
     for cls in phases:
         if "step" in vars(cls):
             monkeypatch.setattr(cls, "step", counting(cls.step, counted))
+    for cls in phases:
+        if hasattr(cls, "operations"):  # it says what its iterations take, and starts with some
+            monkeypatch.setattr(cls, "init", restoring_counted(cls.init, counted))
     for cls in restorers:
         monkeypatch.setattr(cls, "restore", restoring_counted(cls.restore, counted))
     return counted
@@ -172,14 +176,31 @@ def test_the_same_rates_give_the_same_times(store: Store) -> None:
 
 
 def test_kimg_doubles_the_training_part(store: Store) -> None:
-    """Candidates and overhead, the rest, stay as they are."""
-    once, twice, thrice = (seconds(replace(TEACH, kimg=k * 64.0), store) for k in (1, 2, 3))
+    """Candidates and overhead, the rest, stay as they are in trainings as long as these."""
+    once, twice, thrice = (seconds(replace(TEACH, kimg=k * 64_000.0), store) for k in (1, 2, 3))
     assert twice - once == pytest.approx(thrice - twice, rel=1e-9)
     estimator = Estimator(store, machine=RATES)
     trial = estimator._trial(stage(TEACH).spec)
     call = trials.forward(TEACH.network, (2,))
     step = Work(trial.calls, trial.passes * 64 * call.numbers, trial.passes * 64 * call.flops)
-    assert twice - once == pytest.approx(1000 * RATES.seconds(step), rel=0.01)
+    assert twice - once == pytest.approx(1e6 * RATES.seconds(step), rel=0.01)
+
+
+@pytest.mark.parametrize(("name", "shortest"), [("all", set()), ("full", {"pca"})])
+def test_the_candidates_of_the_suites_take_a_share_of_their_trainings(
+    name: str, shortest: set[str], store: Store
+) -> None:
+    """All but the shortest, moments that are summed up once, have all candidates, or most."""
+    estimator, few = Estimator(store, plan(name).stages, RATES), set()
+    for each in (s for s in plan(name).stages if "checkpoints" in s.spec and s.seed == 0):
+        sizes = sizes_of(each, estimator.stages)
+        whole = costs.trained(each.spec, sizes, estimator._trial(each.spec)).flops
+        found = comparison(each.spec, sizes, whole)
+        if found.flops > SHARE * whole:
+            assert (found.candidates, found.fakes) == (LEAST, FEWEST)
+        if found.candidates < CHECKPOINTS // 2:
+            few.add(each.label.split("/")[1])
+    assert few == shortest
 
 
 def test_a_larger_network_costs_more(store: Store) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,10 +17,14 @@ import pytest
 
 from dcdbench.harness import children, events, files, plugins
 from dcdbench.harness.executor import Options, Summary, execute
+from dcdbench.harness.plan import make_plan
+from dcdbench.harness.preload import COMPILER, modules
 from dcdbench.harness.stage import Stage
 from dcdbench.harness.store import Store, StoreError
+from dcdbench.harness.suitefile import load_suite
 
 TARGETS = drive.TARGETS
+SUITES = Path(__file__).parents[2] / "suites"
 OPTIONS = Options(plugins=(TARGETS,))
 PATIENCE = 120.0  # seconds until a process counts as stuck, on a machine that does other work too
 
@@ -216,6 +220,25 @@ def test_code_that_is_edited_during_the_run_stores_nothing(store: Store, tmp_pat
     assert summary.states == {innocent.key: "done", editing.key: "failed"}
     assert told[-1].failure.kind == "stale" and target in told[-1].failure.text
     assert store.get(editing.key) is None and store.failure(editing.key) is None
+
+
+def test_the_server_imports_what_the_stages_to_be_made_need(store: Store) -> None:
+    """The compiler of torch for trainings alone, and nothing for stages that are in the store."""
+    planned = make_plan(load_suite(SUITES / "quick.yaml")).stages
+    data = [s for s in planned if s.kind == "data"]
+    assert modules([]) == () and COMPILER[0] in modules(planned)
+    assert "dcdbench.harness.stages.data" in modules(data) and COMPILER[0] not in modules(data)
+    asked: list[list[Stage]] = []
+
+    def preload(pending: Sequence[Stage]) -> tuple[str, ...]:
+        asked.append(list(pending))
+        return ()
+
+    stages = [stage("nothing", number=number) for number in range(3)]
+    run(stages[:2], store, preload=preload)
+    run(stages, store, preload=preload)
+    run(stages, store, preload=preload)  # the control: nothing is to be made, and nobody asks
+    assert asked == [stages[:2], stages[2:]]
 
 
 def test_a_cached_plan_starts_no_process(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

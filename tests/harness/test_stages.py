@@ -22,15 +22,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from dcdbench import selection
 from dcdbench.harness import plugins
 from dcdbench.harness.context import Interrupted, Outcome
 from dcdbench.harness.executor import Options, execute
 from dcdbench.harness.leaderboard import leaderboard
+from dcdbench.harness.operations import Operations
 from dcdbench.harness.plan import Plan, make_plan
 from dcdbench.harness.render import render
 from dcdbench.harness.replay import steps
 from dcdbench.harness.results import _regret, collect
 from dcdbench.harness.stages import measurement, samples, scores, training
+from dcdbench.harness.stages.candidates import STEPS, coarse
 from dcdbench.harness.stages.journal import Journal
 from dcdbench.harness.store import Store
 from dcdbench.harness.suitefile import load_suite
@@ -38,14 +41,17 @@ from dcdbench.methods.dcd import DCD
 from dcdbench.metrics.frechet import Frechet
 from dcdbench.metrics.kl import KL
 from dcdbench.metrics.sliced_w2 import SlicedW2
+from dcdbench.objectives.ncsn import NCSN
 from dcdbench.objectives.standard import Standard
 from dcdbench.operators.identity import Identity
 from dcdbench.phases.distil import Distil
 from dcdbench.phases.teach import Teach
 from dcdbench.problem import Corruption, Problem
 from dcdbench.samplers.heun import Heun
+from dcdbench.samplers.langevin import Langevin
 from dcdbench.samplers.observed import Observed
 from dcdbench.samplers.one_step import OneStep
+from dcdbench.selection import FEWEST, LEAST, PAIR, SHARE
 from dcdbench.streams import Stream
 from dcdbench.training import Diverged, train
 
@@ -56,6 +62,7 @@ ORACLE = replace(tiny.teach(Standard(), kimg=0.32), needs_clean=True)
 CALM = replace(DISTIL, distiller=Breaking(p_mean=-1.4, p_std=0.4, address=""))
 WILD = replace(CALM, distiller=replace(CALM.distiller, address="0/student/step/7/generator"))
 SEEN = {"corruption": tiny.NOISE}
+RNG = torch.Generator().manual_seed(0)
 
 
 def before(phase: Teach | Distil) -> Teach | None:
@@ -195,8 +202,8 @@ def test_the_result_is_the_last_candidate_or_one_that_is_clearly_nearer(world: W
     for phase in (TEACH, DISTIL, ORACLE):
         made = world.train(phase)
         curve, chosen, choice = (made.result[name] for name in ("curve", "chosen", "choice"))
-        distances, last = [point["distance"] for point in curve], CHECKPOINTS - 1
-        assert len(curve) == CHECKPOINTS == len(made.tensors["candidates"]) == len(set(distances))
+        distances, last = [point["distance"] for point in curve], LEAST - 1
+        assert len(curve) == LEAST == len(made.tensors["candidates"]) == len(set(distances))
         assert choice["best"] == distances.index(min(distances))
         if choice["best"] != last:
             assert choice["gain"] == pytest.approx(distances[last] - min(distances))
@@ -207,14 +214,41 @@ def test_the_result_is_the_last_candidate_or_one_that_is_clearly_nearer(world: W
         net = training.load(tiny.parent(made), phase)
         run = training.Run(world.context(phase), phase, before(phase), tiny.NOISE, (tiny.D,), CHECKPOINTS)
         rng = (run.context.stream / "candidates").rng()
-        x = phase.preview(tiny.SIGMA_Y).sample(net, run.problem, len(made.tensors["candidates"]["0"]), rng).x
+        n = made.result["comparison"]["fakes"]
+        x = coarse(phase.preview(tiny.SIGMA_Y)).sample(net, run.problem, n, rng).x
         assert torch.equal(x, made.tensors["candidates"][str(chosen)])
-        assert not torch.equal(x, made.tensors["candidates"][str((chosen + 1) % CHECKPOINTS)])  # control
+        assert not torch.equal(x, made.tensors["candidates"][str((chosen + 1) % LEAST)])  # control
 
 
-def test_a_training_shorter_than_its_candidates_still_has_them_all(world: World) -> None:
+def test_a_training_shorter_than_its_candidates_still_has_them_all(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selection, "SHARE", math.inf)
     made = world.train(replace(TEACH, kimg=0.05))
     assert made.result["steps"] == 2 and len(made.result["curve"]) == CHECKPOINTS
+
+
+def test_the_record_tells_what_the_comparison_takes(world: World) -> None:
+    """The operations of sampling are those that torch counts; two candidates are the least there are."""
+    for phase in (TEACH, DISTIL):
+        made = world.train(phase)
+        told, drawn = made.result["comparison"], made.tensors["candidates"]
+        assert [len(x) for x in drawn.values()] == [told["fakes"]] * told["candidates"] == [FEWEST] * LEAST
+        run = training.Run(world.context(phase), phase, before(phase), tiny.NOISE, (tiny.D,), CHECKPOINTS)
+        with Operations() as counter:
+            run.candidates.sampler.sample(training.load(tiny.parent(made), phase), run.problem, FEWEST, RNG)
+        pairs = FEWEST**2 + FEWEST * told["points"] + told["points"] ** 2
+        assert told["flops"] == pytest.approx(LEAST * (counter.total + pairs * (PAIR + 3 * tiny.D)))
+        assert told["flops"] > SHARE * made.result["flops"]  # the training is as short as that
+
+
+def test_a_sampler_with_steps_takes_fewer_and_others_stay() -> None:
+    heun = Heun(Standard(), "full", 0.0)
+    assert coarse(heun) == replace(heun, steps=STEPS) != heun
+    few = replace(heun, steps=3)
+    assert coarse(few) is few
+    langevin = Langevin(NCSN(), 0.1)  # its steps are those of each level
+    assert coarse(langevin) is langevin
 
 
 def test_a_candidate_that_is_not_finite_is_never_chosen(
@@ -225,9 +259,10 @@ def test_a_candidate_that_is_not_finite_is_never_chosen(
     def sample(self: OneStep, *args: Any) -> Any:
         calls.append(1)
         drawn = real(self, *args)
-        return drawn if len(calls) == 2 else replace(drawn, x=drawn.x / 0)
+        return drawn if len(calls) == 3 else replace(drawn, x=drawn.x / 0)
 
     monkeypatch.setattr(OneStep, "sample", sample)
+    monkeypatch.setattr(selection, "SHARE", math.inf)
     made = world.train(DISTIL)
     assert made.status == "done" and made.result["chosen"] == 1
     assert [point["distance"] for point in made.result["curve"]].count("inf") == CHECKPOINTS - 1
@@ -486,7 +521,7 @@ def test_the_regret_scores_every_candidate(world: World) -> None:
     drawn = sampled(world.base, student)
     regret = score(world.base, drawn, student)["regret"]
     assert set(regret) == {"sliced_w2", "frechet"}
-    assert all(len(row) == CHECKPOINTS and all(math.isfinite(v) for v in row) for row in regret.values())
+    assert all(len(row) == LEAST and all(math.isfinite(v) for v in row) for row in regret.values())
     again = score(world.base, drawn, replace(student, result=student.result | {"chosen": 0}))["regret"]
     assert again == regret  # it judges the choice, and does not know it
 

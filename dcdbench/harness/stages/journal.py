@@ -25,6 +25,8 @@ class Journal:
 
     Args:
         flops: Floating-point operations of one step, matrix products and convolutions.
+        effort: How many candidates there are, of how many fakes, and what their comparison takes; see
+            `selection.Effort`. Empty before the first step.
         history: Per point: the step, and the mean of each statistic over the steps since the point before
             that gave it.
         curve: Per candidate: images seen, and the energy distance of its fakes to held-out measurements.
@@ -36,6 +38,7 @@ class Journal:
     """
 
     flops: int | None = None
+    effort: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
     curve: list[dict[str, float]] = field(default_factory=list)
     samples: dict[str, Tensor] = field(default_factory=dict)
@@ -100,6 +103,7 @@ class Journal:
             "curve": _plain(self.curve),
             "chosen": self.chosen,
             "choice": choice,
+            "comparison": self.effort,
             "history": _plain(self.history),
         }
 
@@ -109,7 +113,9 @@ class Journal:
 
         named = groups | {name: getattr(self, name) for name in TENSORS}
         flat = {f"{group}//{name}": t.contiguous() for group, ts in named.items() for name, t in ts.items()}
-        notes = {k: getattr(self, k) for k in ("flops", "history", "curve", "best", "_sums", "_counts")}
+        notes = {
+            k: getattr(self, k) for k in ("flops", "effort", "history", "curve", "best", "_sums", "_counts")
+        }
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_suffix(".aside")
         aside.write_bytes(save(flat, {"notes": json.dumps(notes)}))

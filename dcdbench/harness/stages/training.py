@@ -1,10 +1,8 @@
-"""The stage that trains one phase: it saves as it goes, evaluates along the way, and chooses.
+"""The stage that trains one phase: it saves as it goes, compares candidates along the way, and chooses.
 
-Candidates are compared by the energy distance between their fakes and held-out measurements, so that no
-clean data are needed. Fakes are corrupted samples or, where a trajectory ends at the lowest noise level
-that was trained, the samples at that level, which have the law of measurements at it. The last candidate,
-whose learning rate has come to its end, is the result, unless another one is nearer by more than the noise
-of that comparison. All are kept as samples, for the regret of the choice.
+The last candidate, whose learning rate has come to its end, is the result, unless another one is nearer to
+held-out measurements by more than the noise of that comparison. All are kept as samples, for the regret of
+the choice.
 """
 
 from __future__ import annotations
@@ -14,21 +12,22 @@ __all__ = ["load", "run"]
 import math
 import time
 from copy import deepcopy
+from dataclasses import asdict
+from functools import cached_property
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from dcdbench.harness.context import Context, Interrupted, Outcome, Parent
-from dcdbench.harness.operations import Operations
+from dcdbench.harness.operations import Operations, restoring
 from dcdbench.harness.stages import data as data_stage
 from dcdbench.harness.stages import measurement
+from dcdbench.harness.stages.candidates import Candidates
 from dcdbench.harness.stages.journal import Journal
-from dcdbench.metrics.measurement import compared
 from dcdbench.phases.start import on_clean
 from dcdbench.problem import Corruption, Problem
-from dcdbench.protocols import Phase, Samples
-from dcdbench.selection import MOST, Comparison, compare, fakes_for
+from dcdbench.protocols import Phase
+from dcdbench.selection import Effort
 from dcdbench.training import Diverged, State, train
 
 SAVE_SECONDS = 15.0  # unfinished work is saved this often; it does not change any number
@@ -43,7 +42,7 @@ def run(
     checkpoints: int,
     device: str,
 ) -> Outcome:
-    """Trains, evaluates `checkpoints` candidates along the way, and keeps the last or a better one.
+    """Trains, compares at most `checkpoints` candidates along the way, and keeps the last or a better one.
 
     The phase starts from the result of the one `before` it.
     """
@@ -71,11 +70,11 @@ class Run:
     ) -> None:
         self.context, self.phase = context, phase
         self.problem = self._problem(corruption, shape).to(context.device)
-        with Operations() as counter:
-            self.state: State = phase.init(self.problem, self._parent(before), context.stream / "init")
-        self.start_flops = counter.total
+        self.state, self.start_flops = self._start(self._parent(before))
         self.total = max(1, math.ceil(1000 * phase.kimg / phase.batch))
-        self.marks = [max(1, round(self.total * (k + 1) / checkpoints)) for k in range(checkpoints)]
+        self.checkpoints = checkpoints
+        self.kept = frozenset(self._parts(checkpoints))  # after these steps a state is kept for a replay
+        self.candidates = Candidates(phase, self.problem, context.stream, context.device)
         self.saved = context.scratch / "state.safetensors"
         self.journal = Journal()
         self.before = clone(self.state.tensors())
@@ -90,6 +89,19 @@ class Run:
         if before is None:
             return None
         return load(self.context.parents["trained"], before).to(self.context.device)
+
+    def _start(self, parent: Any) -> tuple[State, int]:
+        """The state before the first step, and the operations that it took.
+
+        A restoration is not counted while it is made: counting would take as long as its small operations.
+        """
+        stream, restorer = self.context.stream / "init", getattr(self.phase, "restorer", None)
+        known = restoring(restorer, parent, self.problem) if restorer is not None else None
+        if known is not None:
+            return self.phase.init(self.problem, parent, stream), known
+        with Operations() as counter:
+            state: State = self.phase.init(self.problem, parent, stream)
+        return state, counter.total
 
     def outcome(self) -> Outcome:
         """Trains to the end of the budget, or until it diverges."""
@@ -110,6 +122,7 @@ class Run:
         while self.state.step < self.total:
             if self.journal.flops is None:
                 self.journal.flops = self._flops()
+                self.journal.effort = asdict(self._effort())
             stats = next(steps)
             self.journal.note(self.state.step, self.total, stats)
             while (
@@ -117,6 +130,8 @@ class Run:
                 and self.state.step >= self.marks[len(self.journal.curve)]
             ):
                 self._evaluate()
+            if self.state.step in self.kept:
+                self.before = clone(self.state.tensors())
             self.context.tick(self.state.step / self.total, f"{self.state.nimg / 1000:.0f} kimg")
             if time.monotonic() - last > SAVE_SECONDS:
                 self._save()
@@ -131,29 +146,30 @@ class Run:
     def _spent(self) -> int:
         return self.start_flops + self.state.step * (self.journal.flops or 0)
 
+    def _effort(self) -> Effort:
+        """How the candidates of the whole training are to be compared."""
+        training = self.start_flops + self.total * (self.journal.flops or 0)
+        return self.candidates.effort(self.phase.result(self.state), training, self.checkpoints)
+
+    @cached_property
+    def effort(self) -> Effort:
+        """What the journal has noted of it."""
+        return Effort(**self.journal.effort)
+
+    @cached_property
+    def marks(self) -> list[int]:
+        """The steps after which there is a candidate."""
+        return self._parts(self.effort.candidates)
+
+    def _parts(self, n: int) -> list[int]:
+        """The last steps of `n` equal parts of the training."""
+        return [max(1, round(self.total * (k + 1) / n)) for k in range(n)]
+
     def _evaluate(self) -> None:
-        """Samples the candidate at this step and compares it, corrupted, with held-out measurements."""
+        """Compares the candidate at this step with held-out measurements."""
         net = self.phase.result(self.state)
-        rng = (self.context.stream / "candidates").rng(self.context.device)
-        drawn = self._preview.sample(net, self.problem, fakes_for(len(self.problem.val)), rng)
-        finite = bool(torch.isfinite(drawn.x).all())
-        found = self._compare(drawn) if finite else None
-        self.journal.candidate(self.state.nimg, found, drawn.x.cpu(), net.state_dict())
-        self.before = clone(self.state.tensors())
-
-    @property
-    def _preview(self) -> Any:
-        return self.phase.preview(self.problem.corruption.sigma_y)
-
-    def _compare(self, drawn: Samples) -> Comparison:
-        """A candidate's fakes against held-out measurements, by random numbers that all candidates share."""
-        rng, val = (self.context.stream / "choice").rng(self.context.device), self.problem.val[:MOST]
-        if drawn.view is not None:
-            sigma = drawn.view.sigma[:1].expand(len(val))
-            real = self._preview.objective.view(val, sigma, rng)
-            return compare([drawn.view.shown().flatten(1)], real.shown().flatten(1))
-        left = self.phase.left(self.problem.corruption, self.problem.shape)
-        return compared(drawn.x, val, left, rng)
+        found, x = self.candidates.candidate(net, self.effort)
+        self.journal.candidate(self.state.nimg, found, x, net.state_dict())
 
     def _save(self) -> None:
         self.journal.save(self.saved, {"state": self.state.tensors(), "before": self.before})
