@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from dcdbench.analytic import Gaussian
+from dcdbench.diffusion import heun
 from dcdbench.methods.ideal import PosteriorMean
 from dcdbench.objectives.ambient_diffusion import AmbientDiffusion
 from dcdbench.objectives.ambient_tweedie import AmbientTweedie
@@ -236,3 +238,19 @@ def test_samples_depend_on_the_generator_alone(sampler: Heun | OneStep | Observe
     assert torch.equal(a, b) and not torch.equal(a, c)
     assert torch.equal(torch.get_rng_state(), before)
     assert a.shape == (6, 2) and a.dtype == torch.float32
+
+
+@pytest.mark.parametrize(("mode", "sigma_y"), [("full", 0.0), ("truncated", 0.5)])
+def test_twelve_steps_from_nearby_err_no_more_than_eighteen_from_afar(mode: Any, sigma_y: float) -> None:
+    """The variances that the flow arrives at, exactly: Heun's map of a Gaussian is linear."""
+    variances = torch.tensor([2.0, 1.0, 0.3, 0.1], dtype=torch.float64)
+
+    def error(steps: int, top: float) -> Tensor:
+        sampler = Heun(AmbientTweedie(), mode, sigma_y, steps, sigma_max=top)
+        levels = sampler.levels(1.0)
+        start = levels[0] * torch.ones(1, 4, dtype=torch.float64)
+        end = heun(lambda x, sigma: x * variances / (variances + sigma**2), start, levels)
+        return (end.square() / (variances + levels[-1] ** 2) - 1).abs().amax()
+
+    assert error(12, 20.0) < 1.5 * error(18, 80.0)
+    assert error(9, 80.0) > 3 * error(18, 80.0)  # control: fewer steps alone

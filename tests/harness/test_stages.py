@@ -33,7 +33,7 @@ from dcdbench.harness.render import render
 from dcdbench.harness.replay import steps
 from dcdbench.harness.results import _regret, collect
 from dcdbench.harness.stages import measurement, samples, scores, training
-from dcdbench.harness.stages.candidates import STEPS, coarse
+from dcdbench.harness.stages.candidates import STEPS, TOP, coarse
 from dcdbench.harness.stages.journal import Journal
 from dcdbench.harness.store import Store
 from dcdbench.harness.suitefile import load_suite
@@ -244,7 +244,7 @@ def test_the_record_tells_what_the_comparison_takes(world: World) -> None:
 
 def test_a_sampler_with_steps_takes_fewer_and_others_stay() -> None:
     heun = Heun(Standard(), "full", 0.0)
-    assert coarse(heun) == replace(heun, steps=STEPS) != heun
+    assert coarse(heun) == replace(heun, steps=STEPS, sigma_max=TOP) != heun
     few = replace(heun, steps=3)
     assert coarse(few) is few
     langevin = Langevin(NCSN(), 0.1)  # its steps are those of each level
