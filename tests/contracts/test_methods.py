@@ -116,7 +116,7 @@ def test_phases_keep_their_protocol_and_budget(case: Case) -> None:
     assert phases == method.phases(given) and isinstance(phases, tuple)
     assert sum(phase.kimg for phase in phases) <= (given.teacher_kimg + given.student_kimg) * (1 + 1e-9)
     for phase in phases:
-        assert isinstance(phase, Phase) and phase.batch == given.batch
+        assert isinstance(phase, Phase) and 1 <= phase.batch <= given.batch
         assert pickle.loads(pickle.dumps(phase)) == phase and describe(phase)
         assert isinstance(phase.preview(case[2].sigma_y), Sampler)
         assert phase.needs_clean <= method.needs_clean  # clean data reach no method that is not marked
