@@ -17,7 +17,7 @@ from dcdbench.harness.stage import Stage
 from dcdbench.harness.suite import Suite, Task
 from dcdbench.protocols import Method, Metric, Setting
 
-CHECKPOINTS = 8  # candidates of every training, teachers and students alike
+CHECKPOINTS = 8  # candidates of every training that does not ask for fewer, teachers and students alike
 STAGES = "dcdbench.harness.stages"
 
 
@@ -178,7 +178,8 @@ class _CellBuilder:
             parents = self.parents("measurement", **trained)
             if phase.needs_clean:
                 parents |= self.parents("data")
-            spec = self.seen() | {"phase": phase, "before": before, "checkpoints": CHECKPOINTS}
+            candidates = getattr(phase, "checkpoints", None) or CHECKPOINTS
+            spec = self.seen() | {"phase": phase, "before": before, "checkpoints": candidates}
             key = self.stage(phase.kind, "training", parents, False, **spec)
             trained, before = {"trained": key}, phase
             yield key

@@ -81,7 +81,10 @@ class SFBD:
         """The first model, then the laps."""
         kimg = setting.student_kimg / self.laps
         restorer = Merged(self.backward) if self.clean else self.backward
-        laps = (relearn(setting, kimg, restorer, self.lr, lap) for lap in range(1, self.laps + 1))
+        laps = (
+            relearn(setting, kimg, restorer, self.lr, lap, lap == self.laps)
+            for lap in range(1, self.laps + 1)
+        )
         return (self._first(setting), *laps)
 
     def _first(self, setting: Setting) -> Teach:

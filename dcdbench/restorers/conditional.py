@@ -53,7 +53,7 @@ class Back:
         pool: The most measurements that are restored.
     """
 
-    pool: int = 20_000
+    pool: int = 65_536
 
     def restore(self, denoiser: Any, problem: Problem, stream: Stream) -> Tensor:
         """One signal for each of at most `pool` measurements, `(n, *signal)`."""
@@ -74,7 +74,7 @@ class Conditional:
     """
 
     steps: int = 18
-    pool: int = 20_000
+    pool: int = 65_536
     sigma_min: float = 0.002
     sigma_max: float = 80.0
     rho: float = 7.0

@@ -56,14 +56,16 @@ class GaussianPosterior:
 
     Args:
         laps: Rounds of expectation maximization, >= 1.
-        pool: The most measurements that are used and restored.
+        pool: The most measurements that are restored.
+        used: The most of these to which moments are fitted.
         floor: The least noise that is assumed, relative to the size of signals: without any, posteriors
             are singular.
         solves: The most steps of conjugate gradients.
     """
 
     laps: int = 32
-    pool: int = 4096
+    pool: int = 65_536
+    used: int = 4096
     floor: float = 0.01
     solves: int = 50
 
@@ -73,24 +75,33 @@ class GaussianPosterior:
         m = at_most(problem.train, self.pool, stream / "pool").to(dtype=torch.float64)
         rng = (stream / "moments").rng(m.y.device)
         sigma, random = self.noise(m, rng), problem.corruption.operator.random
-        if (len(m) if random else 1) * math.prod(m.shape) * m.y[0].numel() <= DENSE:
-            size, update = len(m), partial(_exact, matrices(m if random else m[:1]), sigma)
-        else:
-            size, update = PORTION, partial(_iterated, sigma, self.solves)
-        law = fit(m, sigma, update, self.laps, rng, size)
-        parts = [_posterior(law, m[k : k + size], sigma, update, rng) for k in range(0, len(m), size)]
-        return torch.cat(parts).reshape(-1, *m.shape).to(problem.train.y.dtype)
+        few = m[: self.used]
+        dense = (len(few) if random else 1) * math.prod(m.shape) * m.y[0].numel() <= DENSE
+        size = len(few) if dense else PORTION
+
+        def update(part: Measurement) -> Update:
+            if dense:
+                return partial(_exact, matrices(part if random else part[:1]), sigma)
+            return partial(_iterated, sigma, self.solves)
+
+        first = update(few)
+        law = fit(few, sigma, first, self.laps, rng, size)
+        x = [_posterior(law, m[:size], sigma, first, rng)]
+        for part in (m[k : k + size] for k in range(size, len(m), size)):
+            x.append(_posterior(law, part, sigma, update(part), rng))
+        return torch.cat(x).reshape(-1, *m.shape).to(problem.train.y.dtype)
 
     def operations(self, corruption: Corruption, shape: tuple[int, ...], n: int) -> float:
         """Operations of large matrix products that take about as long as restoring `n` measurements."""
         d, m = math.prod(shape), math.prod(corruption.operator.measured_shape(shape))
-        used, random = min(n, self.pool), corruption.operator.random
-        if (used if random else 1) * d * m <= DENSE:
-            size, matrices = used, (used if random else 1) * (4 * m * d * (m + d) + 4 * m**3)
-        else:
-            size, matrices = min(used, PORTION), 0
-        solved = size * 4 * d * d * (1 if matrices else self.solves)
-        return SLOW * self.laps * (matrices + solved + 30 * d**3)
+        restored, random = min(n, self.pool), corruption.operator.random
+        used = min(restored, self.used)
+        dense = (used if random else 1) * d * m <= DENSE
+        size = used if dense else min(used, PORTION)
+        matrices = (size if random else 1) * (4 * m * d * (m + d) + 4 * m**3) if dense else 0
+        solved = size * 4 * d * d * (1 if dense else self.solves)
+        times = self.laps + restored / size  # the laps, and then all signals
+        return SLOW * times * (matrices + solved + 30 * d**3)
 
     def noise(self, m: Measurement, rng: torch.Generator) -> float:
         """The noise that is assumed."""
