@@ -12,7 +12,7 @@ __all__ = ["GaussianPosterior", "Moments", "fit"]
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -25,6 +25,7 @@ from dcdbench.problem import Corruption, Measurement, Problem
 from dcdbench.restorers.gain import gain
 from dcdbench.restorers.linear import START, matrices, power
 from dcdbench.restorers.pool import PORTION, at_most
+from dcdbench.restorers.solvable import BySignals
 from dcdbench.streams import Stream
 
 SLOW = 6.0  # operations of large products that take as long as one on small matrices in double precision
@@ -81,7 +82,7 @@ class GaussianPosterior:
 
         def update(part: Measurement) -> Update:
             if dense:
-                return partial(_exact, matrices(part if random else part[:1]), sigma)
+                return _direct(matrices(part if random else part[:1]), sigma)
             return partial(_iterated, sigma, self.solves)
 
         first = update(few)
@@ -98,7 +99,8 @@ class GaussianPosterior:
         used = min(restored, self.used)
         dense = (used if random else 1) * d * m <= DENSE
         size = used if dense else min(used, PORTION)
-        matrices = (size if random else 1) * (4 * m * d * (m + d) + 4 * m**3) if dense else 0
+        least = min(m, d)
+        matrices = (size if random else 1) * 4 * (m * d * (least + d) + least**3) if dense else 0
         solved = size * 4 * d * d * (1 if dense else self.solves)
         times = self.laps + restored / size  # the laps, and then all signals
         return SLOW * times * (matrices + solved + 30 * d**3)
@@ -137,6 +139,19 @@ def _some(m: Measurement, size: int, rng: torch.Generator) -> Measurement:
     if len(m) <= size:
         return m
     return m[torch.randperm(len(m), generator=rng, device=rng.device)[:size]]
+
+
+def _direct(H: Tensor, sigma: float) -> Update:
+    """Solves on the smaller side of the operators, `(n or 1, m, d)`."""
+    if H.shape[1] <= H.shape[2]:
+        return partial(_exact, H, sigma)
+    return partial(_normal, H, BySignals.of(H, H.new_zeros(1, H.shape[1]), sigma))
+
+
+def _normal(H: Tensor, system: BySignals, m: Measurement, cov: Tensor, r: Tensor) -> Tensor:
+    """What `_exact` gives, by systems of as many equations as a signal has entries."""
+    back = (r.flatten(1)[:, None] @ H)[:, 0]
+    return replace(system, back=back).posterior(cov.new_zeros(len(cov)), cov)[0]
 
 
 def _exact(H: Tensor, sigma: float, m: Measurement, cov: Tensor, r: Tensor) -> Tensor:

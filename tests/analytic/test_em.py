@@ -87,6 +87,16 @@ def test_iterations_agree_with_matrices(operator: OperatorLaw, monkeypatch: pyte
     assert not torch.allclose(one, exact, rtol=0, atol=2e-3)  # the control
 
 
+def test_both_sides_of_an_operator_give_the_same_corrections() -> None:
+    """Of more numbers than a signal has; the control: other noise."""
+    world = problem(Identity(), 0.3, LAW.sample(20, rng()))
+    H = torch.randn(20, 9, D, generator=rng(4), dtype=torch.float64)
+    r = torch.randn(20, 9, generator=rng(5), dtype=torch.float64)
+    wide = moments._direct(H, 0.3)(world.train, LAW.cov, r)
+    torch.testing.assert_close(wide, moments._exact(H, 0.3, world.train, LAW.cov, r), rtol=1e-6, atol=1e-6)
+    assert not torch.allclose(wide, moments._exact(H, 0.4, world.train, LAW.cov, r), rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize("solves", [50, pytest.param(1, id="control")])
 def test_laps_may_take_some_of_the_measurements(solves: int, monkeypatch: pytest.MonkeyPatch) -> None:
     world = problem(Inpainting(0.5), 0.1, LAW.sample(N, rng()))
