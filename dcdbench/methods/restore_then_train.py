@@ -54,7 +54,7 @@ class RestoreThenTrain:
     """
 
     restorer: Restore = "auto"
-    lr: float = 3e-4
+    lr: float = 1e-3
     restorer_lr: float = 1e-3
     share: float = 0.5
     gamma: float = 1.0
