@@ -400,6 +400,9 @@ class Phase(Protocol):
     noise takes the place of what is restored, and weights are fresh. One whose steps do not cost a few
     network calls for each image has `operations(corruption, shape, n) -> float`, as a `Restorer` may: those
     of one step with `n` training measurements. It is not tried then.
+
+    A phase may have a field `checkpoints`, the number of candidates of which one becomes its result; None, or
+    no such field, for as many as the harness compares. With 1 the last state is the result.
     """
 
     kind: ClassVar[str]

@@ -13,11 +13,12 @@ from typing import Any
 
 from dcdbench.harness.board import CLEAN, FEW, Pair, ValueInfo
 from dcdbench.harness.claimed import claim_stages
+from dcdbench.harness.matching import Matcher, Share
 from dcdbench.harness.stage import Stage
 from dcdbench.harness.suite import Suite, Task
 from dcdbench.protocols import Method, Metric, Setting
 
-CHECKPOINTS = 8  # candidates of every training, teachers and students alike
+CHECKPOINTS = 8  # candidates of every training that does not ask for fewer, teachers and students alike
 STAGES = "dcdbench.harness.stages"
 
 
@@ -33,6 +34,7 @@ class Cell:
         marks: What a reader must know of the method.
         stages: Keys by role: data, measurement, samples, scores; classifier, floor, theory where there are.
         trained: The keys of its trainings, in order.
+        share: By how much its budget is scaled, so that operations are equal.
     """
 
     task: str
@@ -42,6 +44,7 @@ class Cell:
     marks: tuple[str, ...] = ()
     stages: Mapping[str, str] = field(default_factory=dict)
     trained: tuple[str, ...] = ()
+    share: Share = field(default_factory=Share)
 
     @property
     def label(self) -> str:
@@ -103,6 +106,7 @@ class _Builder:
         self.bases: dict[tuple[str, int], dict[str, str]] = {}  # by task and seed: what all methods share
         self.floors: dict[tuple[str, int], str] = {}
         self.laws: dict[tuple[str, bytes], Method] = {}
+        self.matcher = Matcher()
         self.ideals: dict[tuple[str, str], Method | None] = {}
 
     def ideal(self, task: Task, name: str, method: Method) -> Method | None:
@@ -120,16 +124,21 @@ class _Builder:
         reason = _unsupported(task, method)
         if reason:
             return Cell(task.name, name, seed, reason, marks)
-        budget = task.budget
-        source = task.data if method.needs_clean else None
-        setting = Setting(
-            task.corruption, task.network, budget.teacher_kimg, budget.student_kimg, budget.batch, source
-        )
+        share = self.share(task, method)
+        setting = share.of(_setting(task, method))
         made = _CellBuilder(self, task, name, seed)
         made.base()
         trained = tuple(made.train(method.phases(setting)))
         made.score(method, method.phases(setting), method.sampler(setting), trained)
-        return Cell(task.name, name, seed, "", marks, made.keys, trained)
+        return Cell(task.name, name, seed, "", marks, made.keys, trained, share)
+
+    def share(self, task: Task, method: Method) -> Share:
+        """All of the budget's images, or as many as have the operations of the suite's reference."""
+        reference = self.suite.reference
+        if task.budget.match == "images" or reference is None:
+            return Share()
+        settings = (_setting(task, method), reference, _setting(task, reference))
+        return self.matcher.share(method, *settings, tuple(task.data.shape()))
 
     def add(self, stage: Stage) -> str:
         """Enters a stage once, and gives its key."""
@@ -182,7 +191,8 @@ class _CellBuilder:
             parents = self.parents("measurement", **trained)
             if phase.needs_clean:
                 parents |= self.parents("data")
-            spec = self.seen() | {"phase": phase, "before": before, "checkpoints": CHECKPOINTS}
+            candidates = getattr(phase, "checkpoints", None) or CHECKPOINTS
+            spec = self.seen() | {"phase": phase, "before": before, "checkpoints": candidates}
             key = self.stage(phase.kind, "training", parents, False, **spec)
             trained, before = {"trained": key}, phase
             yield key
@@ -232,6 +242,14 @@ class _CellBuilder:
             parents |= self.parents("samples")
         spec = self.corruption() | {"source": source, "metrics": self.plan.metrics, "data": self.task.data}
         return self.stage("scores", "scores", parents, shared, **spec, method=method, regret=regret)
+
+
+def _setting(task: Task, method: Method) -> Setting:
+    """What a task gives to a method, for the images of the suite."""
+    budget, source = task.budget, task.data if method.needs_clean else None
+    return Setting(
+        task.corruption, task.network, budget.teacher_kimg, budget.student_kimg, budget.batch, source
+    )
 
 
 def _marks(method: Method) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from dcdbench.harness.estimate import Estimator
 from dcdbench.harness.identified import unidentified
+from dcdbench.harness.matching import Share
 from dcdbench.harness.plan import Plan
 from dcdbench.harness.progress import clock
 from dcdbench.harness.store import Store
@@ -38,6 +39,11 @@ def summarise(plan: Plan, store: Store, jobs: int) -> dict[str, Any]:
         "shared_by": sum(n for n in uses.values() if n > 1),
         "identifiable": {name: name not in reasons for name in plan.suite.tasks},
         "warnings": [{"task": name, "reason": reason} for name, reason in reasons.items()],
+        "scaled": [
+            {"task": task, "method": method, "factor": share.factor, "reason": share.reason}
+            for task, method, share in dict.fromkeys((c.task, c.method, c.share) for c in cells)
+            if share != Share()
+        ],
         "jobs": jobs,
         "core_seconds": sum(seconds.values()),
         "untried": [{"stage": labels[key], "reason": why} for key, why in estimator.untried.items()],
@@ -58,9 +64,18 @@ def describe(plan: Plan, store: Store, jobs: int) -> str:
         f"predicted: {clock(s['core_seconds'])} of one core, {clock(s['seconds'])} with -j {jobs}",
     ]
     lines += _untried(s["untried"])
+    lines += [_scaled(x) for x in s["scaled"]]
     lines += [f"skipped: {x['task']}/{x['method']}: {x['reason']}" for x in s["skipped"]]
     lines += [f"warning: {x['task']} is not identifiable: {x['reason']}" for x in s["warnings"]]
     return "\n".join(lines)
+
+
+def _scaled(entry: dict[str, Any]) -> str:
+    """A line for a method whose images are not those of the suite, or ought not to be."""
+    who = f"{entry['task']}/{entry['method']}"
+    if entry["reason"]:
+        return f"unmatched: {who} has the images of the suite, not equal operations: {entry['reason']}"
+    return f"matched: {who} trains on {entry['factor']:.3g} times the images, for equal operations"
 
 
 def _untried(stages: list[dict[str, str]]) -> list[str]:

@@ -45,6 +45,10 @@ def suite_schema() -> Schema:
             "propertyNames": names,
             "minProperties": 1,
         },
+        "reference": {
+            "type": "string",
+            "description": "The method whose operations budgets with `match: flops` give to all methods.",
+        },
         "metrics": {"type": "array", "items": _reference("metrics"), "minItems": 1},
         "primary": {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}]},
         "claims": {"anyOf": [{"type": "array", "items": _record(Claim)}, _PACKAGE]},

@@ -9,7 +9,7 @@ import fnmatch
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from dcdbench.harness.board import Claim
 from dcdbench.harness.mistakes import Mistake, SuiteError, nearest
@@ -29,11 +29,15 @@ class Budget:
         teacher_kimg: Thousands of images that phase I sees, > 0.
         student_kimg: Thousands of images that phase II sees, > 0.
         batch: Images per step, >= 1.
+        match: What all methods have alike: `images`, those of both phases; or `flops`, the operations that
+            the trainings of the suite's `reference` need for them. Then the images of each other method are
+            scaled, by one factor for all of its trainings.
     """
 
     teacher_kimg: float
     student_kimg: float
     batch: int = 256
+    match: Literal["images", "flops"] = "images"
 
     def __post_init__(self) -> None:
         for name in ("teacher_kimg", "student_kimg"):
@@ -100,6 +104,7 @@ class Suite:
         primary: The values that ranks and verdicts are about, on tasks that name none of their own.
         claims: What the suite claims.
         package: A package of claims that the suite decides, beside its cells or without any; empty for none.
+        reference: The method whose operations budgets of equal operations give to all; None for none.
     """
 
     name: str
@@ -111,6 +116,7 @@ class Suite:
     primary: tuple[str, ...]
     claims: tuple[Claim, ...] = ()
     package: str = ""
+    reference: Method | None = None
 
     def primary_of(self, task: str) -> tuple[str, ...]:
         """The values that ranks and verdicts on a task are about."""

@@ -25,6 +25,7 @@ SUITE_KEYS = [
     "budget",
     "tasks",
     "methods",
+    "reference",
     "metrics",
     "primary",
     "claims",
@@ -137,7 +138,20 @@ class _Builder:
             primary=self.primary(values),
             claims=self.claims(list(tasks), list(methods), list(values)),
             package=package,
+            reference=self.reference(tasks, methods),
         )
+
+    def reference(self, tasks: Mapping[str, Any], methods: Mapping[str, Any]) -> Any:
+        """The method whose operations the others are given; needed where a task asks for equal operations."""
+        name = plain(self.desk, ("reference",), self.top.get("reference", ""), str)
+        matched = [key for key, task in tasks.items() if task is not None and task.budget.match == "flops"]
+        if matched and name == "":
+            message = "a budget with match: flops needs `reference`, the name of a method whose operations"
+            self.desk.wrong(("tasks", matched[0]), f"{message} all others are given", known=methods)
+        elif name and name not in methods:
+            message = f"no such method; there are: {', '.join(methods)}"
+            self.desk.wrong(("reference",), message, name, methods)
+        return methods.get(name or "")
 
     def name(self) -> str:
         name = plain(self.desk, ("name",), self.top.get("name", self.path.stem), str)

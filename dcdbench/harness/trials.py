@@ -23,7 +23,9 @@ TRIAL_DATA = 256  # signals that it draws them from: some phases choose a few hu
 PASSES = 6.0  # network calls of a step that could not be tried: those of a few networks, and their gradients
 CALLS = 500.0  # operations of such a step
 LOOKS = 4  # times that a network call is seen through A: input, mean of signals and output, and the estimate
-ASIDE = frozenset({"network", "batch", "kimg", "lap", "restorer", "warm"})  # fields that no count depends on
+ASIDE = frozenset(
+    {"network", "batch", "checkpoints", "kimg", "lap", "restorer", "warm"}
+)  # fields that no count depends on
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,8 @@ class DiffEM:
     and a fresh corruption of it. The first restores by a Gaussian prior, or where that cannot be (A is not
     linear) brings measurements back as they are. Any operator will do. Teacher's and student's budget
     together are split over all trainings: the first and the last, which start from scratch, get `first`
-    times as much as each of the others.
+    times as much as each of the others. Candidates of the result are those of the last; each training before
+    it is passed on as it ends.
 
     Args:
         laps: How many times the conditional model is trained, >= 1.
@@ -42,7 +43,7 @@ class DiffEM:
         steps: The number of noise levels by which the result is sampled.
     """
 
-    laps: int = 4
+    laps: int = 12
     first: float = 2.0
     prior: GaussianPosterior = field(default_factory=GaussianPosterior)
     conditional: Conditional = field(default_factory=Conditional)
@@ -79,6 +80,7 @@ class DiffEM:
             self.lr,
             warm=lap > 0,
             lap=lap,
+            checkpoints=1,
         )
 
     @staticmethod

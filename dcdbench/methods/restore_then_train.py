@@ -24,7 +24,7 @@ from dcdbench.problem import Corruption
 from dcdbench.protocols import Objective, Phase, Restorer, Setting
 from dcdbench.restorers.network import ByNetwork
 from dcdbench.restorers.pinv import PseudoInverse
-from dcdbench.restorers.wiener import LARGEST, Wiener
+from dcdbench.restorers.wiener import Wiener, unsuited
 from dcdbench.samplers.heun import Heun
 from dcdbench.samplers.restoring import Restoring
 
@@ -43,8 +43,9 @@ class RestoreThenTrain:
         restorer: Of noisy signals: `split` into two copies of independent noise, Stein's estimate of the
             error (`sure`), or adjacent pixels of images as two copies (`neighbour`), which need not know the
             noise but a network for images of half the size. Of linear measurements: the best linear
-            estimate (`wiener`, for up to 256 entries) or the pseudo-inverse (`pinv`). `auto` takes `split`
-            for noisy signals, and else `wiener`, or `pinv` where that cannot be.
+            estimate (`wiener`: for small signals by a full covariance, for larger images by a stationary
+            one, see `restorers/wiener.py`) or the pseudo-inverse (`pinv`). `auto` takes `split` for noisy
+            signals, and else `wiener`; it never takes `pinv`, which is to be asked for by its name.
         lr: The learning rate of the diffusion model.
         restorer_lr: That of the network that restores.
         share: How much noise `split` adds to the first copy, in units of `sigma_y`.
@@ -53,7 +54,7 @@ class RestoreThenTrain:
     """
 
     restorer: Restore = "auto"
-    lr: float = 3e-4
+    lr: float = 1e-3
     restorer_lr: float = 1e-3
     share: float = 0.5
     gamma: float = 1.0
@@ -78,18 +79,22 @@ class RestoreThenTrain:
             return None if noisy else f"{restorer} needs noisy signals whose noise is white"
         if not corruption.operator.linear:
             return f"{restorer} needs a linear operator"
-        if restorer == "wiener" and corruption.noise is not None:
-            return "wiener needs white noise or none: the task adds noise of another law"
-        if self.restorer == "wiener" and math.prod(shape) > LARGEST:
-            return f"wiener needs signals with at most {LARGEST} entries, these have {math.prod(shape)}"
+        if restorer == "wiener":
+            return self._unsuited(corruption, shape)
         return None
+
+    @staticmethod
+    def _unsuited(corruption: Corruption, shape: tuple[int, ...]) -> str | None:
+        if corruption.noise is not None:
+            return "wiener needs white noise or none: the task adds noise of another law (`pinv` would do)"
+        return unsuited(shape, corruption.operator.random)
 
     def _fitting(self, corruption: Corruption) -> Restore:
         if self.restorer != "auto":
             return self.restorer
         if denoising(corruption) and corruption.sigma_y > 0:
             return "split"
-        return "wiener" if corruption.noise is None else "pinv"
+        return "wiener"
 
     def phases(self, setting: Setting) -> tuple[Phase, ...]:
         """The training of the network that restores, if there is one; then the diffusion model's."""

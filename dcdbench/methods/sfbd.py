@@ -23,6 +23,7 @@ from dcdbench.phases.teach import Teach
 from dcdbench.problem import Corruption
 from dcdbench.protocols import Setting
 from dcdbench.restorers.backward import Backward
+from dcdbench.restorers.merged import Merged
 from dcdbench.samplers.heun import Heun
 
 
@@ -32,8 +33,8 @@ class SFBD:
     """A first model; then laps that run it backward from each measurement and learn the result.
 
     The first is an Ambient Tweedie teacher, shared with the method `teacher`, or one of `clean` signals. It
-    takes a teacher's budget; that of a student is split evenly over the laps. Laps learn from what was
-    measured alone, as in the publication.
+    takes a teacher's budget; that of a student is split evenly over the laps. With clean signals each lap
+    learns from the union of these and of the denoised ones, as the authors' code does.
 
     Args:
         laps: How many times the measurements are denoised and learned, >= 1.
@@ -79,7 +80,11 @@ class SFBD:
     def phases(self, setting: Setting) -> tuple[Teach | Relearn, ...]:
         """The first model, then the laps."""
         kimg = setting.student_kimg / self.laps
-        laps = (relearn(setting, kimg, self.backward, self.lr, lap) for lap in range(1, self.laps + 1))
+        restorer = Merged(self.backward) if self.clean else self.backward
+        laps = (
+            relearn(setting, kimg, restorer, self.lr, lap, lap == self.laps)
+            for lap in range(1, self.laps + 1)
+        )
         return (self._first(setting), *laps)
 
     def _first(self, setting: Setting) -> Teach:

@@ -26,11 +26,13 @@ class Anchored(Relearn):
         restorer: Gives the samples.
         warm: Must be false: the weights are fresh.
         lap: Which repetition this is; each has randomness of its own.
+        checkpoints: Candidates of the result, >= 1; None for as many as the harness compares.
     """
 
     warm: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.warm:
             raise ValueError("warm must be false: an anchored training starts afresh")
 

@@ -43,6 +43,7 @@ class Conditioned:
         p_std: The standard deviation of `log sigma`.
         warm: Whether the model goes on from the weights of the phase before.
         lap: Which repetition this is; each has randomness of its own.
+        checkpoints: Candidates of the result, >= 1; None for as many as the harness compares.
     """
 
     restorer: Restorer
@@ -58,9 +59,14 @@ class Conditioned:
     p_std: float = 1.2
     warm: bool = True
     lap: int = 0
+    checkpoints: int | None = None
 
     kind: ClassVar[str] = "conditional"
     needs_clean: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if self.checkpoints is not None and self.checkpoints < 1:
+            raise ValueError(f"checkpoints must be >= 1, got {self.checkpoints}")
 
     def init(self, problem: Problem, parent: Any, stream: Stream) -> State:
         """Restores the measurements; the weights are the parent's, or fresh."""

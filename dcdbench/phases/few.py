@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from dcdbench.networks.granted import Granted
 from dcdbench.phases.relearn import Pool
 from dcdbench.phases.start import on_clean
 from dcdbench.phases.teach import Teach
@@ -21,7 +22,8 @@ from dcdbench.training import State
 class Few(Teach):
     """A diffusion model of so many clean signals, drawn once; the others are never looked at.
 
-    Fewer signals are the first of more, so that two such trainings differ in their number alone.
+    Fewer signals are the first of more, so that two such trainings differ in their number alone. The result
+    carries them to the trainings that go on from it (`Granted`), which are given no other clean data.
 
     Args:
         objective: The loss.
@@ -54,6 +56,8 @@ class Few(Teach):
         pool = Pool(x[order[: self.signals].to(x.device)])
         state = super().init(on_clean(problem, pool.x), parent, stream)
         state.frozen["pool"] = pool
+        for nets in (state.trained, state.averages):
+            nets["denoiser"] = Granted(nets["denoiser"], pool.x)
         return state
 
     def step(self, state: State, problem: Problem, stream: Stream) -> dict[str, float]:

@@ -37,15 +37,21 @@ class Relearn:
         restorer: Gives the signals.
         warm: Whether the model goes on from the weights of the phase before.
         lap: Which repetition this is; each has randomness of its own.
+        checkpoints: Candidates of the result, >= 1; None for as many as the harness compares.
     """
 
     teach: Teach
     restorer: Restorer
     warm: bool = True
     lap: int = 0
+    checkpoints: int | None = None
 
     kind: ClassVar[str] = "relearn"
     needs_clean: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if self.checkpoints is not None and self.checkpoints < 1:
+            raise ValueError(f"checkpoints must be >= 1, got {self.checkpoints}")
 
     @property
     def objective(self) -> Objective:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from dcdbench.networks.edm import Preconditioned, shown
+from dcdbench.networks.granted import Granted
 from dcdbench.operators.identity import Identity
 from dcdbench.problem import Corruption, Measurement, Problem
 from dcdbench.protocols import Network, Objective
@@ -39,7 +40,8 @@ def stored(network: Network, shape: tuple[int, ...], form: dict[str, float]) -> 
     """A denoiser of this form, for weights that were stored; its own are of no use."""
     channels = int(form["condition_channels"])
     net = network.build(shape, channels, Stream(0).rng())
-    return Preconditioned(net, form["location"], form["sigma_data"], channels)
+    made = Preconditioned(net, form["location"], form["sigma_data"], channels)
+    return Granted(made, torch.zeros(int(form["granted"]), *shape)) if "granted" in form else made
 
 
 def batch_of(m: Measurement, size: int, rng: torch.Generator) -> Measurement:

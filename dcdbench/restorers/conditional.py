@@ -53,7 +53,7 @@ class Back:
         pool: The most measurements that are restored.
     """
 
-    pool: int = 20_000
+    pool: int = 65_536
 
     calls: ClassVar[int] = 0  # of a network
 
@@ -76,7 +76,7 @@ class Conditional:
     """
 
     steps: int = 18
-    pool: int = 20_000
+    pool: int = 65_536
     sigma_min: float = 0.004
     sigma_max: float = 80.0
     rho: float = 7.0

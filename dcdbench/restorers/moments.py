@@ -12,7 +12,7 @@ __all__ = ["GaussianPosterior", "Moments", "fit"]
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -25,6 +25,7 @@ from dcdbench.problem import Corruption, Measurement, Problem
 from dcdbench.restorers.gain import gain
 from dcdbench.restorers.linear import START, matrices, power
 from dcdbench.restorers.pool import PORTION, at_most
+from dcdbench.restorers.solvable import BySignals
 from dcdbench.streams import Stream
 
 SLOW = 6.0  # operations of large products that take as long as one on small matrices in double precision
@@ -56,14 +57,16 @@ class GaussianPosterior:
 
     Args:
         laps: Rounds of expectation maximization, >= 1.
-        pool: The most measurements that are used and restored.
+        pool: The most measurements that are restored.
+        used: The most of these to which moments are fitted.
         floor: The least noise that is assumed, relative to the size of signals: without any, posteriors
             are singular.
         solves: The most steps of conjugate gradients.
     """
 
     laps: int = 32
-    pool: int = 4096
+    pool: int = 65_536
+    used: int = 4096
     floor: float = 0.01
     solves: int = 50
 
@@ -73,40 +76,57 @@ class GaussianPosterior:
         m = at_most(problem.train, self.pool, stream / "pool").to(dtype=torch.float64)
         rng = (stream / "moments").rng(m.y.device)
         sigma, random = self.noise(m, rng), problem.corruption.operator.random
-        if (len(m) if random else 1) * math.prod(m.shape) * m.y[0].numel() <= DENSE:
-            size, update = len(m), partial(_exact, matrices(m if random else m[:1]), sigma)
-        else:
-            size, update = PORTION, partial(_iterated, sigma, self.solves)
-        law = fit(m, sigma, update, self.laps, rng, size)
-        parts = [_posterior(law, m[k : k + size], sigma, update, rng) for k in range(0, len(m), size)]
-        return torch.cat(parts).reshape(-1, *m.shape).to(problem.train.y.dtype)
+        few = m[: self.used]
+        dense = (len(few) if random else 1) * math.prod(m.shape) * m.y[0].numel() <= DENSE
+        size = len(few) if dense else PORTION
+
+        def update(part: Measurement) -> Update:
+            if dense:
+                return _direct(matrices(part if random else part[:1]), sigma)
+            return partial(_iterated, sigma, self.solves)
+
+        first = update(few)
+        law = fit(few, sigma, first, self.laps, rng, size)
+        x = [_posterior(law, m[:size], sigma, first, rng)]
+        for part in (m[k : k + size] for k in range(size, len(m), size)):
+            x.append(_posterior(law, part, sigma, update(part), rng))
+        return torch.cat(x).reshape(-1, *m.shape).to(problem.train.y.dtype)
 
     def operations(self, corruption: Corruption, shape: tuple[int, ...], n: int) -> float:
         """Operations of large matrix products that take about as long as restoring `n` measurements."""
         d, m = math.prod(shape), math.prod(corruption.operator.measured_shape(shape))
-        used, random = min(n, self.pool), corruption.operator.random
-        if (used if random else 1) * d * m <= DENSE:
-            size, matrices = used, (used if random else 1) * (4 * m * d * (m + d) + 4 * m**3)
-        else:
-            size, matrices = min(used, PORTION), 0
-        solved = size * 4 * d * d * (1 if matrices else self.solves)
-        return SLOW * self.laps * (matrices + solved + 30 * d**3)
+        restored, random = min(n, self.pool), corruption.operator.random
+        used = min(restored, self.used)
+        dense = (used if random else 1) * d * m <= DENSE
+        size = used if dense else min(used, PORTION)
+        least = min(m, d)
+        matrices = (size if random else 1) * 4 * (m * d * (least + d) + least**3) if dense else 0
+        solved = size * 4 * d * d * (1 if dense else self.solves)
+        times = self.laps + restored / size  # the laps, and then all signals
+        return SLOW * times * (matrices + solved + 30 * d**3)
 
     def products(self, corruption: Corruption, shape: tuple[int, ...], n: int) -> float:
         """Operations of the matrix products in restoring `n` measurements, without those of A itself."""
         d, m = math.prod(shape), math.prod(corruption.operator.measured_shape(shape))
-        used, random = min(n, self.pool), corruption.operator.random
-        exact = (used if random else 1) * d * m <= DENSE
-        size = used if exact else min(used, PORTION)
+        restored, random = min(n, self.pool), corruption.operator.random
+        used = min(restored, self.used)
+        dense = (used if random else 1) * d * m <= DENSE
+        size = used if dense else min(used, PORTION)
+        last = [min(size, restored - k) for k in range(0, restored, size)]
 
-        def posterior(k: int) -> int:  # of k measurements
+        def update(k: int) -> int:  # what is computed once for k measurements
+            return (k if random else 1) * 2 * m * d * d if dense and m > d else 0
+
+        def posterior(k: int) -> int:
             drawn = 2 * d**3 + 2 * k * d * d
-            if not exact:
+            if not dense:
                 return drawn + self.solves * 2 * k * d * d
+            if m > d:
+                return drawn + 2 * d * d + 2 * k * d * (m + d)
             return drawn + (k if random else 1) * 2 * m * d * (d + m) + 2 * k * m * d
 
-        last = sum(posterior(min(size, used - k)) for k in range(0, used, size))
-        return float(self.laps * (posterior(size) + 2 * size * d * d) + last)
+        laps = self.laps * (posterior(size) + 2 * size * d * d)
+        return float(laps + sum(posterior(k) for k in last) + sum(update(k) for k in last))
 
     def noise(self, m: Measurement, rng: torch.Generator) -> float:
         """The noise that is assumed."""
@@ -142,6 +162,19 @@ def _some(m: Measurement, size: int, rng: torch.Generator) -> Measurement:
     if len(m) <= size:
         return m
     return m[torch.randperm(len(m), generator=rng, device=rng.device)[:size]]
+
+
+def _direct(H: Tensor, sigma: float) -> Update:
+    """Solves on the smaller side of the operators, `(n or 1, m, d)`."""
+    if H.shape[1] <= H.shape[2]:
+        return partial(_exact, H, sigma)
+    return partial(_normal, H, BySignals.of(H, H.new_zeros(1, H.shape[1]), sigma))
+
+
+def _normal(H: Tensor, system: BySignals, m: Measurement, cov: Tensor, r: Tensor) -> Tensor:
+    """What `_exact` gives, by systems of as many equations as a signal has entries."""
+    back = (r.flatten(1)[:, None] @ H)[:, 0]
+    return replace(system, back=back).posterior(cov.new_zeros(len(cov)), cov)[0]
 
 
 def _exact(H: Tensor, sigma: float, m: Measurement, cov: Tensor, r: Tensor) -> Tensor:

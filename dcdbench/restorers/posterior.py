@@ -48,7 +48,7 @@ class MMPS:
 
     steps: int = 32
     solves: int = 3
-    pool: int = 4096
+    pool: int = 65_536
     floor: float = 0.01
     trust: float = 0.1
     sigma_min: float = 0.01

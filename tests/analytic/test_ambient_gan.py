@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dcdbench.datasets.gaussian_mixture import Mixture
-from dcdbench.methods.ambient_gan import AmbientGAN
+from dcdbench.methods.ambient_gan import LEAST_BATCH, AmbientGAN
 from dcdbench.metrics.sliced_w2 import directions, sliced_w2
 from dcdbench.networks.critic import Critic
 from dcdbench.networks.fourier_mlp import FourierMLP
@@ -153,11 +153,24 @@ def test_what_it_does_not_support() -> None:
 
 
 def test_its_budget_is_that_of_a_student() -> None:
-    (phase,) = AmbientGAN().phases(Setting(Corruption(Identity()), MLP(), 3.0, 2.0, 64))
+    (phase,) = AmbientGAN(least_steps=20).phases(Setting(Corruption(Identity()), MLP(), 3.0, 2.0, 64))
     assert phase.kimg == 2.0 and phase.batch == 64
 
 
-@pytest.mark.parametrize("more", [{"critic_steps": 0}, {"lr": 0.0}, {"penalty": -1.0}])
+@pytest.mark.parametrize(
+    ("kimg", "batch", "taken"), [(150.0, 512, 150), (800.0, 512, 512), (3.0, 512, 32), (3.0, 16, 16)]
+)
+def test_equal_images_give_at_least_so_many_steps(kimg: float, batch: int, taken: int) -> None:
+    """By smaller batches, of 32 images at least; the control: a method that asks for one step."""
+    given = Setting(Corruption(Identity()), MLP(), 1.0, kimg, batch)
+    (phase,) = AmbientGAN().phases(given)
+    assert phase.batch == taken and phase.kimg == kimg
+    assert 1000 * kimg / taken >= 1000 or taken == min(batch, LEAST_BATCH)
+    (plain,) = AmbientGAN(least_steps=1).phases(given)
+    assert plain.batch == batch
+
+
+@pytest.mark.parametrize("more", [{"critic_steps": 0}, {"least_steps": 0}, {"lr": 0.0}, {"penalty": -1.0}])
 def test_wrong_numbers_are_named(more: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(more))} must be"):
         AmbientGAN(**more)  # type: ignore[arg-type]

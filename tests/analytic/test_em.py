@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,10 @@ from torch import Tensor
 
 from dcdbench.analytic import Gaussian
 from dcdbench.datasets.manifold import Manifold
+from dcdbench.harness.plan import CHECKPOINTS, make_plan
+from dcdbench.harness.suite import select
+from dcdbench.harness.suitefile import load_suite
+from dcdbench.methods.diff_em import DiffEM
 from dcdbench.methods.em import EM
 from dcdbench.metrics.sinkhorn import sinkhorn_divergence
 from dcdbench.networks.mlp import MLP
@@ -81,6 +87,16 @@ def test_iterations_agree_with_matrices(operator: OperatorLaw, monkeypatch: pyte
     assert not torch.allclose(one, exact, rtol=0, atol=2e-3)  # the control
 
 
+def test_both_sides_of_an_operator_give_the_same_corrections() -> None:
+    """Of more numbers than a signal has; the control: other noise."""
+    world = problem(Identity(), 0.3, LAW.sample(20, rng()))
+    H = torch.randn(20, 9, D, generator=rng(4), dtype=torch.float64)
+    r = torch.randn(20, 9, generator=rng(5), dtype=torch.float64)
+    wide = moments._direct(H, 0.3)(world.train, LAW.cov, r)
+    torch.testing.assert_close(wide, moments._exact(H, 0.3, world.train, LAW.cov, r), rtol=1e-6, atol=1e-6)
+    assert not torch.allclose(wide, moments._exact(H, 0.4, world.train, LAW.cov, r), rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize("solves", [50, pytest.param(1, id="control")])
 def test_laps_may_take_some_of_the_measurements(solves: int, monkeypatch: pytest.MonkeyPatch) -> None:
     world = problem(Inpainting(0.5), 0.1, LAW.sample(N, rng()))
@@ -127,6 +143,36 @@ def test_learns_a_curve_from_random_projections() -> None:
     assert first < backward  # a Gaussian prior is better than none
     assert last < 0.8 * first  # and laps are better than it
     assert sinkhorn(x) < 0.5 * backward
+
+
+def test_many_measurements_are_restored_by_the_moments_of_some() -> None:
+    world = problem(Inpainting(0.5), 0.1, LAW.sample(N, rng()))
+    x = GaussianPosterior(laps=40, used=1500).restore(None, world, Stream(0))
+    assert x.shape == (N, D) and off(x) < 0.2  # of fewer numbers
+    assert off(GaussianPosterior(laps=1, used=1500).restore(None, world, Stream(0))) > 0.2  # the control
+    whole, same = (GaussianPosterior(laps=2, used=n).restore(None, world, Stream(0)) for n in (N, 2 * N))
+    assert torch.equal(whole, same)
+
+
+def test_each_lap_but_the_last_is_passed_on_as_it_ends() -> None:
+    """One candidate each, by which the plan goes; the control: the last lap, and other trainings."""
+    setting = Setting(Corruption(Identity(), 0.5), MLP(8, 1), teacher_kimg=4.0, student_kimg=2.0)
+    assert [phase.checkpoints for phase in EM(laps=3).phases(setting)] == [1, 1, None]
+    assert [phase.checkpoints for phase in DiffEM(laps=3).phases(setting)] == [1, 1, 1, None]
+    with pytest.raises(ValueError, match="checkpoints must be >= 1, got 0"):
+        replace(EM().phases(setting)[0], checkpoints=0)
+    suite = load_suite(Path(__file__).parents[2] / "suites" / "all.yaml")
+    plan = make_plan(select(suite, methods=["em", "teacher"], tasks=["gaussian"], seeds=[0]))
+    counts = [stage.spec["checkpoints"] for stage in plan.stages if "checkpoints" in stage.spec]
+    assert sorted(counts) == [1] * (EM().laps - 1) + [CHECKPOINTS] * 2 and CHECKPOINTS > 1
+
+
+def test_all_measurements_of_the_suites_are_restored() -> None:
+    """As many as the publication has, in each lap; the control: a smaller pool."""
+    world = problem(Identity(), 0.3, LAW.sample(5000, rng()))
+    assert EM().laps >= 12 and EM().posterior.pool == EM().prior.pool == 65_536
+    assert GaussianPosterior(laps=1).restore(None, world, Stream(0)).shape == (5000, D)
+    assert GaussianPosterior(laps=1, pool=99).restore(None, world, Stream(0)).shape == (99, D)
 
 
 def test_splits_the_budget() -> None:

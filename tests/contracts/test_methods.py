@@ -90,6 +90,8 @@ def run(
     """All phases for some steps each, then samples: what the harness does, without its stages."""
     name, shape, corruption = case
     method, given = method or registry[name](), setting(case, unit)
+    if hasattr(method, "laps"):  # two tell what many do
+        method = replace(method, laps=2)  # type: ignore[type-var]
     made, result = problem(corruption, shape, unit), None
     for k, phase in enumerate(method.phases(given)):
         stream = Stream(seed) / phase.kind / k
@@ -128,7 +130,7 @@ def test_phases_keep_their_protocol_and_budget(case: Case) -> None:
     assert phases == method.phases(given) and isinstance(phases, tuple)
     assert sum(phase.kimg for phase in phases) <= (given.teacher_kimg + given.student_kimg) * (1 + 1e-9)
     for phase in phases:
-        assert isinstance(phase, Phase) and phase.batch == given.batch
+        assert isinstance(phase, Phase) and 1 <= phase.batch <= given.batch
         assert pickle.loads(pickle.dumps(phase)) == phase and describe(phase)
         assert isinstance(phase.preview(case[2].sigma_y), Sampler)
         assert phase.needs_clean <= method.needs_clean  # clean data reach no method that is not marked

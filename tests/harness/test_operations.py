@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dcdbench.harness.operations import Operations, restoring
 from dcdbench.networks.edm import Preconditioned
+from dcdbench.networks.granted import Granted
 from dcdbench.networks.mlp import MLP
 from dcdbench.objectives.ambient_diffusion import AmbientDiffusion
 from dcdbench.objectives.standard import Standard
@@ -24,6 +25,7 @@ from dcdbench.protocols import OperatorLaw, Restorer
 from dcdbench.restorers import moments as restorers
 from dcdbench.restorers.backward import Backward
 from dcdbench.restorers.conditional import Back, Conditional
+from dcdbench.restorers.merged import Merged
 from dcdbench.restorers.moments import GaussianPosterior
 from dcdbench.restorers.network import ByNetwork
 from dcdbench.restorers.own import Own
@@ -95,10 +97,12 @@ RESTORERS: dict[str, Restorer] = {
     "posterior": MMPS(steps=4, solves=2, pool=9),
     "gaussian": GaussianPosterior(laps=3, pool=9),
     "gaussian, iterated": GaussianPosterior(laps=3, pool=9, solves=2),
+    "gaussian, in portions": GaussianPosterior(laps=3, pool=9, used=4),
     "network": ByNetwork(Restoring()),
     "own": Own(Heun(Standard(), "full", 0.0, steps=3)),
     "own, shown A": Own(Heun(AmbientDiffusion(), "truncated", 0.3, steps=3)),
     "backward": Backward(steps=3),
+    "merged": Merged(Backward(steps=3)),
     "conditional": Conditional(steps=3, pool=9),
     "back": Back(),
     "pseudo-inverse": PseudoInverse(),
@@ -118,7 +122,10 @@ def start(
     for weights in net.parameters():  # a Jacobian that varies little, so that no solve ends early
         weights.data.mul_(0.5)
     net.requires_grad_(False)
-    return restorer, Preconditioned(net, 0.0, 1.0, channels), Problem(m, m, corruption, (1, 4, 4))
+    denoiser = Preconditioned(net, 0.0, 1.0, channels)
+    if name == "merged":
+        denoiser = Granted(denoiser, m.y[:3])
+    return restorer, denoiser, Problem(m, m, corruption, (1, 4, 4))
 
 
 def done(restorer: Restorer, net: Any, problem: Problem) -> int:
@@ -135,13 +142,24 @@ def test_operations_of_a_restoration_are_told_without_making_it(
     if name == "gaussian, iterated":
         monkeypatch.setattr(restorers, "DENSE", 0)
         monkeypatch.setattr(restorers, "PORTION", 4)
-    restorer, net, problem = start(name, Identity() if name == "backward" else Inpainting(0.7))
+    restorer, net, problem = start(name, Identity() if name in ("backward", "merged") else Inpainting(0.7))
     with Operations() as counter:
         told = restoring(restorer, net, problem)
     assert told == done(restorer, net, problem)
     assert counter.total <= 30_000  # of one call on two signals and its gradient
     half = Problem(problem.train[:5], problem.val, problem.corruption, problem.shape)
     assert told == 0 or restoring(restorer, net, half) != told  # control
+
+
+@pytest.mark.parametrize("used", [4, 100])
+def test_operations_of_systems_on_the_side_of_signals_are_told(used: int) -> None:
+    """Of four coils, which measure more numbers than an image has."""
+    corruption = Corruption(MRI(acceleration=2, acs=1, coils=4), 0.1)
+    m = corruption(torch.randn(10, 2, 4, 4, generator=Stream(0).rng()), Stream(1).rng())
+    restorer, problem = GaussianPosterior(laps=3, used=used), Problem(m, m, corruption, (2, 4, 4))
+    assert m.y[0].numel() > 32
+    told = restoring(restorer, None, problem)
+    assert told is not None and 1 <= done(restorer, None, problem) / told < 1.05  # A has small products
 
 
 @pytest.mark.parametrize("name", ["posterior", "gaussian"])
@@ -162,5 +180,5 @@ def test_every_restorer_is_looked_at() -> None:
     """The files of the family, so that a new one is tested too."""
     files = {path.stem for path in Path(restorers.__file__).parent.glob("*.py")}
     classes = {type(restorer).__module__.rpartition(".")[2] for restorer in (RESTORERS | COUNTED).values()}
-    helpers = {"__init__", "ancestral", "gain", "linear", "pool"}
+    helpers = {"__init__", "ancestral", "gain", "linear", "pool", "solvable", "stationary"}
     assert files - helpers == classes
