@@ -115,14 +115,14 @@ class GaussianPosterior:
         last = [min(size, restored - k) for k in range(0, restored, size)]
 
         def update(k: int) -> int:  # what is computed once for k measurements
-            return (k if random else 1) * 2 * m * d * d if dense and m > d else 0
+            return (k if random else 1) * 2 * m * d * (d + 1) if dense and m > d else 0
 
         def posterior(k: int) -> int:
             drawn = 2 * d**3 + 2 * k * d * d
             if not dense:
                 return drawn + self.solves * 2 * k * d * d
             if m > d:
-                return drawn + 2 * d * d + 2 * k * d * (m + d)
+                return drawn + 2 * k * d * (m + d)
             return drawn + (k if random else 1) * 2 * m * d * (d + m) + 2 * k * m * d
 
         laps = self.laps * (posterior(size) + 2 * size * d * d)
