@@ -33,6 +33,7 @@ class Place:
         marks: What a reader must know of the method.
         stages: Keys by role.
         trained: The keys of its trainings, in order.
+        share: By how much its budget is scaled: `factor`, and the `reason` why not.
     """
 
     suite: str
@@ -43,6 +44,7 @@ class Place:
     marks: tuple[str, ...] = ()
     stages: Mapping[str, str] = field(default_factory=dict)
     trained: tuple[str, ...] = ()
+    share: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
