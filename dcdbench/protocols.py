@@ -403,6 +403,10 @@ class Phase(Protocol):
 
     A phase may have a field `checkpoints`, the number of candidates of which one becomes its result; None, or
     no such field, for as many as the harness compares. With 1 the last state is the result.
+
+    Where even a perfect training gives the preview's samples another law than that of signals, and the
+    sampler tells no view of them, a phase has `ideal(state, m, rng) -> Tensor`: draws of that law,
+    `(n, *signal)`, by held-out measurements `m`. Candidates are compared with these, not with measurements.
     """
 
     kind: ClassVar[str]

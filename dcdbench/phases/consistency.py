@@ -18,7 +18,7 @@ from dcdbench.networks.edm import Preconditioned
 from dcdbench.phases.descend import descend
 from dcdbench.phases.start import batch_of, completing, stored
 from dcdbench.phases.teach import EXPLODED
-from dcdbench.problem import Corruption, Problem
+from dcdbench.problem import Corruption, Measurement, Problem
 from dcdbench.protocols import Denoiser, Network, Objective, View
 from dcdbench.samplers.heun import Heun
 from dcdbench.streams import Stream
@@ -115,6 +115,17 @@ class Consistency:
     def preview(self, sigma_y: float) -> Heun:
         """The sampler by which checkpoints are compared: that of the teacher, cut down to its first level."""
         return Heun(self.objective, "truncated", sigma_y, steps=1)
+
+    @torch.no_grad()
+    def ideal(self, state: State, m: Measurement, rng: torch.Generator) -> Tensor:
+        """What a perfect student's samples have the law of, `(n, *signal)`: the teacher's last estimates.
+
+        Measurements `m` are brought to the last level. Where that is the level of the noise, estimates are
+        posterior means, which are narrower than signals.
+        """
+        teacher = state.frozen["teacher"]
+        last = self.levels(m.sigma_y, teacher.sigma_data)[-1:].to(m.y)
+        return self.objective.view(m, last.expand(len(m)), rng).signal(teacher)
 
     def left(self, corruption: Corruption, shape: tuple[int, ...]) -> Corruption:
         """The corruption that brings previews to the law of measurements: that of the teacher's samples."""

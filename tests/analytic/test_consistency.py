@@ -31,8 +31,9 @@ from dcdbench.phases.start import denoiser_for
 from dcdbench.problem import Corruption, Problem
 from dcdbench.protocols import Denoiser, Objective, Operator, Setting, View
 from dcdbench.samplers.heun import Heun
+from dcdbench.selection import compare
 from dcdbench.streams import Stream
-from dcdbench.training import Diverged, train
+from dcdbench.training import Diverged, State, train
 
 SIGMA_Y = 0.4
 NOISY, CLEAN = Corruption(Identity(), SIGMA_Y), Corruption(Identity())
@@ -133,6 +134,23 @@ def test_the_sampler_of_the_teacher_has_no_loss(name: str) -> None:
     assert float(world.error(ideal).abs().max()) < 1e-9
     others = (world.teacher, Ideal(world.teacher, world.levels[:-1]))  # control
     assert all(float(world.error(other).abs().mean()) > 1e-3 for other in others)
+
+
+@pytest.mark.parametrize("name", ["tweedie", "standard", "clean"])
+def test_candidates_are_compared_with_the_law_of_a_perfect_student(name: str) -> None:
+    """The teacher's last estimates of held-out measurements, which are means under noise."""
+    world = worlds()[name]
+    objective, sigma_y = world.objective, world.corruption.sigma_y
+    phase = Consistency(objective, MLP(16, 1), 1.0, steps=40)
+    student = Ideal(world.teacher, phase.levels(sigma_y, world.teacher.sigma_data))
+    val = world.corruption(LAW.sample(8000, rng(5)), rng(6))
+    problem = Problem(val, val, world.corruption, (2,))
+    x = phase.preview(sigma_y).sample(student, problem, 8000, rng(7)).x
+    state = State({}, {}, frozen={"teacher": world.teacher})
+    found = compare([x], phase.ideal(state, val, rng(8)).to(x))
+    assert abs(found.distance) < 0.002
+    if name == "tweedie":  # control: means are narrower than signals
+        assert compare([x], LAW.sample(8000, rng(9)).to(x)).distance > 0.004
 
 
 @pytest.mark.parametrize("name", worlds())

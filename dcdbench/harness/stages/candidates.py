@@ -2,9 +2,10 @@
 
 They are compared by the energy distance between their fakes and the measurements, so that no clean data are
 needed. Fakes are corrupted samples or, where a trajectory ends at the lowest noise level that was trained,
-the samples at that level, which have the law of measurements at it. All candidates share their random
-numbers. A few steps of a sampler and a few hundred fakes order candidates as many do, so that the comparison
-is held to a share of the training's operations (see `selection.effort`).
+the samples at that level, which have the law of measurements at it. Samples that even a perfect training
+would give another law than that of signals are compared with that law (`ideal` of a phase). All candidates
+share their random numbers. A few steps of a sampler and a few hundred fakes order candidates as many do, so
+that the comparison is held to a share of the training's operations (see `selection.effort`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from dcdbench.problem import Problem
 from dcdbench.protocols import Phase, Samples
 from dcdbench.selection import Comparison, Effort, compare, effort
 from dcdbench.streams import Stream
+from dcdbench.training import State
 
 STEPS, TOP = 12, 20.0  # of a sampler, at most, and where it starts, in standard deviations of the data
 FEW = 2  # fakes whose operations are counted: these are proportional to them
@@ -71,14 +73,17 @@ class Candidates:
         entries = prod(self.problem.shape)
         return effort(training, counter.total / FEW, len(self.problem.val), entries, most)
 
-    def candidate(self, net: Any, found: Effort) -> tuple[Comparison | None, Tensor]:
+    def candidate(self, state: State, found: Effort) -> tuple[Comparison | None, Tensor]:
         """The comparison of a candidate, and its samples `(fakes, *signal)`; None if one is not finite."""
+        net = self.phase.result(state)
         drawn = self.sampler.sample(net, self.problem, found.fakes, self._rng("candidates"))
         finite = bool(torch.isfinite(drawn.x).all())
-        return (self._compared(drawn, found.points) if finite else None), drawn.x.cpu()
+        return (self._compared(state, drawn, found.points) if finite else None), drawn.x.cpu()
 
-    def _compared(self, drawn: Samples, points: int) -> Comparison:
+    def _compared(self, state: State, drawn: Samples, points: int) -> Comparison:
         rng, val = self._rng("choice"), self.problem.val[:points]
+        if ideal := getattr(self.phase, "ideal", None):
+            return compare([drawn.x.flatten(1)], ideal(state, val, rng).flatten(1))
         if drawn.view is not None:
             sigma = drawn.view.sigma[:1].expand(len(val))
             real = self.sampler.objective.view(val, sigma, rng)

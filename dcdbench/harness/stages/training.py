@@ -167,9 +167,8 @@ class Run:
 
     def _evaluate(self) -> None:
         """Compares the candidate at this step with held-out measurements."""
-        net = self.phase.result(self.state)
-        found, x = self.candidates.candidate(net, self.effort)
-        self.journal.candidate(self.state.nimg, found, x, net.state_dict())
+        found, x = self.candidates.candidate(self.state, self.effort)
+        self.journal.candidate(self.state.nimg, found, x, self.phase.result(self.state).state_dict())
 
     def _save(self) -> None:
         self.journal.save(self.saved, {"state": self.state.tensors(), "before": self.before})
