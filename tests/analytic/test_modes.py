@@ -26,8 +26,8 @@ def mixture(dim: int, apart: float, seed: int = 0) -> GaussianMixture:
     """Four modes with covariances of their own, on the first axis, `apart` units from each other."""
     means = torch.zeros(4, dim)
     means[:, 0] = apart * torch.arange(4.0)
-    factors = torch.eye(dim) + 0.3 * torch.randn(4, dim, dim, generator=generator(seed))
-    return GaussianMixture(WEIGHTS, means, factors @ factors.mT)
+    factors = 0.3 * torch.randn(4, dim, dim, generator=generator(seed), dtype=torch.float64)
+    return GaussianMixture(WEIGHTS, means, factors @ factors.mT + 0.5 * torch.eye(dim, dtype=torch.float64))
 
 
 def score(x: Tensor, law: GaussianMixture | Gaussian, radius: float | None = None) -> dict[str, float]:
