@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dcdbench.harness.stage import Stage
 
-COMPILER = ("torch._dynamo",)  # the first step of an optimizer imports it, and that takes as long as torch
+COMPILER = ("torch._dynamo",)  # counting the operations of a step imports it, and that takes as long as torch
 
 
 def modules(stages: Iterable[Stage]) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from dcdbench.linalg import symmetric
 from dcdbench.networks.mixture import MixtureModel
 from dcdbench.phases.explicit import Dense, Diagonal, explicit
 from dcdbench.problem import Corruption, Measurement
+from dcdbench.protocols import Operator
 
 FLOOR = 1e-4  # the least noise of measurements and least width of components, in units of the data's
 MEMORY = 2**22  # numbers in the greatest array
@@ -78,18 +79,22 @@ def _chunks(m: Measurement, numbers: int) -> tuple[Tensor, ...]:
     return torch.arange(len(m), device=m.y.device).split(max(1, MEMORY // numbers))
 
 
-_matrices: MutableMapping[Tensor, Dense] = WeakTensorKeyDictionary()
+# By what was measured, while it lives: the draws of the operator, and their matrices.
+_matrices: MutableMapping[Tensor, tuple[Operator, Dense]] = WeakTensorKeyDictionary()
 
 
 def _kept(m: Measurement, corruption: Corruption) -> Dense | None:
-    """The matrices of measurements, made once for as long as these live; None where they are too many."""
+    """The matrices of measurements, made once for as long as these live; None where they are too many.
+
+    The same numbers may be said to be measured by other operators, whose matrices are made anew.
+    """
     if len(m) * m.y[0].numel() * math.prod(m.shape) > KEPT:
         return None
-    if m.y not in _matrices:
+    if m.y not in _matrices or _matrices[m.y][0] is not m.A:
         made = explicit(m, corruption)
         assert isinstance(made, Dense)
-        _matrices[m.y] = made
-    return _matrices[m.y]
+        _matrices[m.y] = m.A, made
+    return _matrices[m.y][1]
 
 
 @dataclass(frozen=True)

@@ -214,6 +214,18 @@ def test_iterations_are_those_of_one_sample_after_another(
     assert not torch.allclose(model.covs, wrong.covs, rtol=1e-6, atol=1e-6)  # control
 
 
+def test_the_same_numbers_through_other_operators_have_other_posteriors() -> None:
+    """What is kept of operators from one iteration to the next is asked for by these, too."""
+    corruption, law = Corruption(RandomProjections(2), 0.1), normal(3)
+    m = problem(law, corruption, 20).train
+    other = replace(m, A=corruption.operator.draw((3,), 20, Stream(7).rng()))
+    model = MixtureModel(torch.ones(1), law.mean[None], law.cov[None])
+    found = [next(iter(posteriors(model, one, corruption))).x for one in (m, other, m)]
+    fresh = next(iter(posteriors(model, replace(other, y=other.y.clone()), corruption))).x
+    assert torch.equal(found[0], found[2]) and torch.equal(found[1], fresh)
+    assert not torch.allclose(found[0], found[1])
+
+
 def test_a_mask_as_a_matrix_gives_the_same_numbers() -> None:
     corruption = Corruption(Inpainting(0.5), 0.2)
     m = problem(two(), corruption, 50).train
