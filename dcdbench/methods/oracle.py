@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["Oracle"]
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -33,7 +33,9 @@ class OnSignals(Standard):
 @register("oracle")
 @dataclass(frozen=True)
 class Oracle:
-    """The teacher trained on clean data, which no other method sees.
+    """A diffusion model trained on clean data, which no other method sees, for both phases' images.
+
+    As many images as teacher and student have together, so that it bounds what either could reach.
 
     Args:
         steps: The number of noise levels of Heun's method.
@@ -50,8 +52,9 @@ class Oracle:
         return None
 
     def phases(self, setting: Setting) -> tuple[Teach, ...]:
-        """Phase I on clean data."""
-        return (teach(OnSignals(), setting, self.lr, needs_clean=True),)
+        """Phase I on clean data, for the images of both phases."""
+        phase = teach(OnSignals(), setting, self.lr, needs_clean=True)
+        return (replace(phase, kimg=setting.teacher_kimg + setting.student_kimg),)
 
     def sampler(self, setting: Setting) -> Heun:
         """Heun's method, down to no noise."""
