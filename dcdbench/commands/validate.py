@@ -77,6 +77,7 @@ def _broken(path: Path, error: Any) -> dict[str, Any]:
         {
             "path": mistake.path,
             "line": mistake.line,
+            **({"file": str(mistake.file)} if mistake.file else {}),
             "message": mistake.message,
             **({} if mistake.value is ABSENT else {"value": mistake.value}),
             **({"near": mistake.near} if mistake.near else {}),
