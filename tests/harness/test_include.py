@@ -154,6 +154,9 @@ def test_paths_are_relative_to_the_file_that_names_them(tmp_path: Path) -> None:
         ("include: odd.yaml", "odd.yaml:5: tasks.dots: the key stands twice, first in line 4"),
         ("include: odd.yaml", "odd.yaml:6: methods.dcd.dcd.lr.grid[1]: expected"),
         ("include: odd.yaml\nprimary: kl", "top.yaml:2: primary[0]: no metric gives a value"),
+        ("include: outer.yaml", "odd.yaml:4: tasks.dots.operator: no such operator"),
+        ("include: outer.yaml", "odd.yaml:5: tasks.dots: the key stands twice"),
+        ("include: outer.yaml", "outer.yaml:2: methods.idle: no such method"),
         (
             "include: base.yaml\ntasks: {dotz: null}",
             "top.yaml:2: tasks.dotz: null leaves out what an included",
@@ -181,6 +184,7 @@ def test_mistakes_name_the_file_and_the_line(tmp_path: Path, text: str, message:
         "new": "include: base.yaml\nversion: 2\n",
         "null": "version: 1\ntasks: {dots: null}\n",
         "odd": odd,
+        "outer": "include: odd.yaml\nmethods: {idle: observd}\n",
     }
     assert message in mistakes(tmp_path, text, **files)
 
@@ -188,3 +192,14 @@ def test_mistakes_name_the_file_and_the_line(tmp_path: Path, text: str, message:
 def test_claims_without_what_is_left_out_are_sound(tmp_path: Path) -> None:
     """The control of the mistake: the file gives `claims` itself."""
     assert load(tmp_path, "include: base.yaml\nmethods: {dcd: null}\nclaims: []\n").claims == ()
+
+
+def test_mistakes_of_the_file_itself_come_first(tmp_path: Path) -> None:
+    """Whatever their lines, by which those of one file are in order."""
+    side = "seeds: [-1]\nversion: 1\nprimary: kl\n"
+    found = mistakes(tmp_path, "\n\n\nnetwork: mpl\ninclude: [base.yaml, side.yaml]\n", side=side)
+    assert [line.split(": ")[0] for line in found.splitlines()] == [
+        "top.yaml:4",
+        "side.yaml:1",
+        "side.yaml:3",
+    ]
