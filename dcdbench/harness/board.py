@@ -207,6 +207,14 @@ class Board:
         return tuple(sorted({cell.seed for cell in self.cells}))
 
     @cached_property
+    def counts(self) -> tuple[int, ...]:
+        """The numbers of seeds that tasks have, each once, from the least; 0 for a board without cells."""
+        seeds: dict[str, set[int]] = {}
+        for cell in self.cells:
+            seeds.setdefault(cell.task, set()).add(cell.seed)
+        return tuple(sorted({len(own) for own in seeds.values()})) or (0,)
+
+    @cached_property
     def grouped(self) -> dict[str, dict[str, tuple[CellResult, ...]]]:
         """The cells by task and method, each group in order of seeds; skips are empty groups."""
         groups: dict[str, dict[str, tuple[CellResult, ...]]] = {task: {} for task in self.tasks}

@@ -14,7 +14,7 @@ from dcdbench.harness.board import Board, Pair, ValueInfo
 from dcdbench.harness.contests import comparison
 from dcdbench.harness.leaderboard import ARROWS, heading, made_by
 from dcdbench.harness.render import WIDTH, text_width
-from dcdbench.harness.standing import Standing, plural
+from dcdbench.harness.standing import Standing, span
 from dcdbench.harness.statistics import DOES_NOT, IMPROVES, UNDECIDED, Comparison
 from dcdbench.harness.table import Entry, Table, Tables
 
@@ -289,12 +289,13 @@ class _Gains:
                 "No student here has a method that samples its own teacher beside it.",
                 *made_by(self.board),
             )
-        n = len(self.board.seeds)
+        counts = self.board.counts
+        alone = ", which gives" if counts == (1,) else "; one alone gives"
         verdicts = sum(bool(e.verdict) for e in self.entries.values())
         return (
             "A difference is the mean ± half of the 95 % interval over seeds, paired by seed: "
-            f"{self.paired}. {plural(n, 'seed').capitalize()}"
-            + (", which gives no interval and decides nothing." if n == 1 else "."),
+            f"{self.paired}. {span(counts, 'seed')}"
+            + (f"{alone} no interval and decides nothing." if counts[0] == 1 else "."),
             _legend(),
             f"Verdicts are per comparison, not adjusted for their number ({verdicts}).",
             *made_by(self.board),

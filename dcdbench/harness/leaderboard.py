@@ -10,7 +10,7 @@ from typing import Any
 
 from dcdbench.harness.board import Board, ValueInfo
 from dcdbench.harness.contests import claims, pairs, ranks, regret, speed_ups
-from dcdbench.harness.standing import Standing, plural
+from dcdbench.harness.standing import Standing, plural, span
 from dcdbench.harness.statistics import gap_closed, mean_interval, sign_flip_floor
 from dcdbench.harness.table import NA, Entry, Table, Tables, amount, estimate
 
@@ -184,7 +184,6 @@ def _legend(standings: Sequence[Standing]) -> Table | None:
 def _footer(board: Board, tables: Sequence[Table]) -> tuple[str, ...]:
     counts = Counter(c.status for c in board.cells)
     cells = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
-    n = len(board.seeds)
     verdicts = sum(
         bool(row[t.columns.index("difference")].text)
         for t in tables
@@ -196,8 +195,7 @@ def _footer(board: Board, tables: Sequence[Table]) -> tuple[str, ...]:
         f"Cells: {len(board.cells)} planned" + (f": {cells}." if cells else "."),
         "Sampling unit: a seed, which is fresh data, corruption, training and sampling. "
         "Intervals lean on Student's t.",
-        f"{plural(n, 'seed').capitalize()}: an exact sign-flip p cannot be below {sign_flip_floor(n):.3g}"
-        + (", so it cannot reach 0.05 (that takes 6 seeds)." if sign_flip_floor(n) > 0.05 else "."),
+        _least(board.counts),
     ]
     if verdicts:
         lines.append(
@@ -206,6 +204,17 @@ def _footer(board: Board, tables: Sequence[Table]) -> tuple[str, ...]:
             "is, else UNDECIDED."
         )
     return (*lines, *made_by(board))
+
+
+def _least(counts: Sequence[int]) -> str:
+    """What the exact test can reach with as many seeds as tasks have."""
+    floors = [sign_flip_floor(n) for n in counts]
+    text = f"{span(counts, 'seed')}: an exact sign-flip p cannot be below {floors[0]:.3g}"
+    if len(counts) > 1:
+        text += f" to {floors[-1]:.3g}, by the seeds of the task"
+    if floors[-1] > 0.05:
+        return f"{text}, so it cannot reach 0.05 (that takes 6 seeds)."
+    return f"{text}; 0.05 takes 6 seeds." if floors[0] > 0.05 else f"{text}."
 
 
 def made_by(board: Board) -> tuple[str, ...]:

@@ -84,12 +84,11 @@ class Plan:
 
 
 def make_plan(suite: Suite, device: str = "cpu") -> Plan:
-    """The plan of a suite on a kind of device, seed by seed so that whole rows are done early."""
+    """The plan of a suite on a kind of device, seed by seed so that whole tables are done early."""
     builder = _Builder(suite, device)
     cells = tuple(
-        builder.cell(task, name, method, seed)
-        for seed in suite.seeds
-        for task in suite.tasks.values()
+        builder.cell(suite.tasks[task], name, method, seed)
+        for task, seed in suite.rounds
         for name, method in suite.methods.items()
     )
     return Plan(suite, cells, (*builder.stages.values(), *claim_stages(suite.package)))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["Standing", "plural"]
+__all__ = ["Standing", "plural", "span"]
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,6 +19,11 @@ Series = dict[int, float]
 def plural(n: int, noun: str) -> str:
     """`3 seeds`, `1 seed`."""
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def span(counts: Sequence[int], noun: str) -> str:
+    """`3 seeds`; `3 to 5 seeds` where counts differ."""
+    return plural(counts[0], noun) if len(counts) == 1 else f"{counts[0]} to {counts[-1]} {noun}s"
 
 
 @dataclass(frozen=True)
