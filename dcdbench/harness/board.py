@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CLEAN", "FEW", "Board", "CellResult", "Claim", "Pair", "Skip", "ValueInfo"]
+__all__ = ["CLEAN", "CONTROL", "FEW", "Board", "CellResult", "Claim", "Pair", "Skip", "ValueInfo"]
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,6 +11,7 @@ from typing import Any
 
 CLEAN = "clean data"  # the mark of a method that was granted all clean data, or their law
 FEW = "a few clean signals"  # that of one that was granted so many, which competes in a track of its own
+CONTROL = "control"  # that of a simple or closed model which the others are compared with
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class CellResult:
             parents'), `train_gflops`, `peak_mb`; any may be absent.
         extra: `checkpoints` (how many the choice was among), `regret:<value>` (percent), `classifier` (the
             share of held-out signals whose class the metrics' classifier finds).
-        marks: What a reader must know of the method: `CLEAN` takes it out of the ranks, `FEW` into a track
-            of its own.
+        marks: What a reader must know of the method: `CLEAN` and `CONTROL` take it out of the ranks, `FEW`
+            into a track of its own.
     """
 
     task: str

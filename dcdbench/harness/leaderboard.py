@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dcdbench.harness.board import Board, ValueInfo
+from dcdbench.harness.board import CLEAN, CONTROL, Board, ValueInfo
 from dcdbench.harness.contests import claims, pairs, ranks, regret, speed_ups
 from dcdbench.harness.standing import Standing, plural, span
 from dcdbench.harness.statistics import gap_closed, mean_interval, sign_flip_floor
@@ -136,8 +136,14 @@ def _notes(s: Standing, rows: Sequence[tuple[Entry, ...]]) -> tuple[str, ...]:
             "Means are over the seeds that are done, which flatters a method that diverges; in ranks and "
             "verdicts a diverged seed counts as infinitely bad, and its method is in no tie group."
         )
-    if not all(s.competes(m) for m in s.names):
+    marks = {mark for m in s.names for mark in s.marks(m)}
+    if CLEAN in marks:
         notes.append("Methods that were given clean data are in no rank and no tie group.")
+    if CONTROL in marks:
+        notes.append(
+            "Controls, which are simple or closed models to compare with, are in no rank and no tie group; "
+            "statements on all methods leave them out."
+        )
     if any("n/a" in e.text for row in rows for e in row[1:]):
         notes.append("n/a: the value does not apply to this method or problem, or there is no gap to close.")
     if found := {seed: x for m in s.names for seed, x in s.extra(m, "classifier").items()}:

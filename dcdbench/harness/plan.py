@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from dcdbench.harness.board import CLEAN, FEW, Pair, ValueInfo
+from dcdbench.harness.board import CLEAN, CONTROL, FEW, Pair, ValueInfo
 from dcdbench.harness.claimed import claim_stages
 from dcdbench.harness.matching import Matcher, Share
 from dcdbench.harness.stage import Stage
@@ -75,8 +75,8 @@ class Plan:
     @cached_property
     def baseline(self) -> str:
         """The method that trains nothing and knows nothing; empty if the suite has none."""
-        idle = (c.method for c in self.cells if not c.reason and not c.trained and not c.marks)
-        return next(idle, "")
+        idle = [c for c in self.cells if not c.reason and not c.trained and not {CLEAN, FEW} & {*c.marks}]
+        return min(idle, key=lambda c: CONTROL in c.marks).method if idle else ""
 
     def users(self, key: str) -> list[Cell]:
         """The cells that need a stage."""
@@ -119,7 +119,7 @@ class _Builder:
         return self.ideals[task.name, name]
 
     def cell(self, task: Task, name: str, method: Method, seed: int) -> Cell:
-        marks = _marks(method)
+        marks = _marks(method) + (CONTROL,) * (name in self.suite.controls)
         reason = _unsupported(task, method)
         if reason:
             return Cell(task.name, name, seed, reason, marks)

@@ -49,12 +49,13 @@ def suite_schema() -> Schema:
             "propertyNames": names,
             "minProperties": 1,
         },
+        "controls": {**_NAMES, "description": "The methods that are compared with, and are in no rank."},
         "reference": {
             "type": "string",
             "description": "The method whose operations budgets with `match: flops` give to all methods.",
         },
         "metrics": {"type": "array", "items": _reference("metrics"), "minItems": 1},
-        "primary": {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}]},
+        "primary": _NAMES,
         "claims": {"anyOf": [{"type": "array", "items": _record(Claim)}, _PACKAGE]},
     }
     return {

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from dcdbench.harness.board import CLEAN, Board, CellResult, ValueInfo
+from dcdbench.harness.board import CLEAN, CONTROL, Board, CellResult, ValueInfo
 from dcdbench.harness.statistics import mean_interval, tie_groups
 
 Series = dict[int, float]
@@ -89,7 +89,7 @@ class Standing:
 
     def competes(self, method: str) -> bool:
         """Whether the method takes part in ranks and tie groups."""
-        return CLEAN not in self.marks(method)
+        return not {CLEAN, CONTROL} & {*self.marks(method)}
 
     @cached_property
     def names(self) -> tuple[str, ...]:

@@ -109,6 +109,7 @@ class Suite:
         claims: What the suite claims.
         package: A package of claims that the suite decides, beside its cells or without any; empty for none.
         reference: The method whose operations budgets of equal operations give to all; None for none.
+        controls: The names of the methods that are compared with, and are in no rank.
     """
 
     name: str
@@ -121,6 +122,7 @@ class Suite:
     claims: tuple[Claim, ...] = ()
     package: str = ""
     reference: Method | None = None
+    controls: tuple[str, ...] = ()
 
     def primary_of(self, task: str) -> tuple[str, ...]:
         """The values that ranks and verdicts on a task are about."""
@@ -203,6 +205,7 @@ def select(
     return dataclasses.replace(
         chosen,
         claims=tuple(_narrow(claims, chosen.tasks)),
+        controls=tuple(name for name in suite.controls if name in chosen.methods),
     )
 
 

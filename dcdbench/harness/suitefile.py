@@ -26,6 +26,7 @@ SUITE_KEYS = [
     "budget",
     "tasks",
     "methods",
+    "controls",
     "reference",
     "metrics",
     "primary",
@@ -148,6 +149,7 @@ class _Builder:
             claims=self.claims(list(tasks), list(methods), list(values)),
             package=package,
             reference=self.reference(tasks, methods),
+            controls=self.named("controls", methods),
         )
 
     def reference(self, tasks: Mapping[str, Any], methods: Mapping[str, Any]) -> Any:
@@ -160,6 +162,18 @@ class _Builder:
         elif name and name not in methods:
             self.no_such(("reference",), "method", name, methods)
         return methods.get(name or "")
+
+    def named(self, key: str, methods: Mapping[str, Any]) -> tuple[str, ...]:
+        """The methods that a key lists: by name, by pattern, or all variants of a grid."""
+        given = self.top.get(key, [])
+        names = plain(self.desk, (key,), [given] if isinstance(given, str) else given, tuple[str, ...]) or ()
+        found: dict[str, None] = {}
+        for i, name in enumerate(names):
+            matches = matching(name, methods)
+            if not matches and methods:
+                self.no_such((key, i), "method", name, methods)
+            found |= dict.fromkeys(matches)
+        return tuple(name for name in methods if name in found)
 
     def no_such(self, keys: Keys, kind: str, name: str, known: Iterable[str]) -> None:
         """Notes a name of nothing that the suite has."""
