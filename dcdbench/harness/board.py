@@ -28,11 +28,13 @@ class CellResult:
         floor: The same values for clean data against clean data, at the same n.
         theory: The same values for the ideal result of theory at the same n, where known.
         cost: `nfe`, `ms_per_sample`, `train_seconds` (own), `train_seconds_total` (with the
-            parents'), `train_gflops`, `peak_mb`; any may be absent.
+            parents'), `train_gflops`, `images` (of its trainings, over those of the suite), `peak_mb`; any
+            may be absent.
         extra: `checkpoints` (how many the choice was among), `regret:<value>` (percent), `classifier` (the
             share of held-out signals whose class the metrics' classifier finds).
         marks: What a reader must know of the method: `CLEAN` and `CONTROL` take it out of the ranks, `FEW`
             into a track of its own.
+        unmatched: Why it has the images of the suite though operations are to be equal; empty if it has not.
     """
 
     task: str
@@ -46,6 +48,7 @@ class CellResult:
     cost: Mapping[str, float] = field(default_factory=dict)
     extra: Mapping[str, float] = field(default_factory=dict)
     marks: tuple[str, ...] = ()
+    unmatched: str = ""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["ARROWS", "heading", "leaderboard", "made_by"]
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dcdbench.harness.board import CLEAN, CONTROL, Board, ValueInfo
@@ -21,6 +21,7 @@ COSTS = {
     "train_seconds": "train s",
     "train_seconds_total": "all train s",
     "train_gflops": "GFLOPs",
+    "images": "images",
     "peak_mb": "peak MB",
 }
 Column = tuple[str, dict[str, Entry]]
@@ -161,7 +162,8 @@ def _costs(s: Standing) -> Table | None:
     columns: list[Column] = []
     for key, name in COSTS.items():
         series = {m: s.cost(m, key) for m in s.methods}
-        if any(series.values()):
+        scaled = key != "images" or any(x != 1 for own in series.values() for x in own.values())
+        if scaled and any(series.values()):
             entries = {m: amount(mean_interval(x.values())) if x else Entry("-") for m, x in series.items()}
             columns.append((name, entries))
     speed, notes = speed_ups(s)
@@ -170,10 +172,20 @@ def _costs(s: Standing) -> Table | None:
     if not columns:
         return None
     caption = "Train s: of the last phase; all train s and GFLOPs: of all phases."
+    if COSTS["images"] in (name for name, _ in columns):
+        caption += " Images: of all trainings, over those of the suite, so that operations are equal."
     if speed:
         caption += " Speed-up: the teacher's ms/sample over the student's."
     rows = tuple(_row(_label(s, m), m, columns) for m in s.methods if s.done(m))
-    return Table(f"{s.title}: cost", caption, ("method", *(name for name, _ in columns)), rows, notes)
+    names = ("method", *(name for name, _ in columns))
+    return Table(f"{s.title}: cost", caption, names, rows, (*notes, *_unmatched(s)))
+
+
+def _unmatched(s: Standing) -> Iterator[str]:
+    """A sentence for each method whose operations ought to be equal, and are not."""
+    for m in s.methods:
+        for why in dict.fromkeys(c.unmatched for c in s.done(m) if c.unmatched):
+            yield f"{m} has the images of the suite, not equal operations: {why}."
 
 
 def _legend(standings: Sequence[Standing]) -> Table | None:

@@ -123,7 +123,7 @@ class _Builder:
         reason = _unsupported(task, method)
         if reason:
             return Cell(task.name, name, seed, reason, marks)
-        share = self.share(task, method)
+        share = self.share(task, name, method)
         setting = share.of(_setting(task, method))
         made = _CellBuilder(self, task, name, seed)
         made.base()
@@ -131,10 +131,11 @@ class _Builder:
         made.score(method, method.phases(setting), method.sampler(setting), trained)
         return Cell(task.name, name, seed, "", marks, made.keys, trained, share)
 
-    def share(self, task: Task, method: Method) -> Share:
+    def share(self, task: Task, name: str, method: Method) -> Share:
         """All of the budget's images, or as many as have the operations of the suite's reference."""
         reference = self.suite.reference
-        if task.budget.match == "images" or reference is None:
+        matched = task.budget.match == "flops" or name in self.suite.equal_flops
+        if not matched or reference is None:
             return Share()
         settings = (_setting(task, method), reference, _setting(task, reference))
         return self.matcher.share(method, *settings, tuple(task.data.shape()))

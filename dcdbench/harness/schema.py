@@ -52,7 +52,11 @@ def suite_schema() -> Schema:
         "controls": {**_NAMES, "description": "The methods that are compared with, and are in no rank."},
         "reference": {
             "type": "string",
-            "description": "The method whose operations budgets with `match: flops` give to all methods.",
+            "description": "The method whose operations `match: flops` gives to all, `equal_flops` to some.",
+        },
+        "equal_flops": {
+            **_NAMES,
+            "description": "The methods that train with the operations of `reference`.",
         },
         "metrics": {"type": "array", "items": _reference("metrics"), "minItems": 1},
         "primary": _NAMES,

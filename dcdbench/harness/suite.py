@@ -108,7 +108,9 @@ class Suite:
         primary: The values that ranks and verdicts are about, on tasks that name none of their own.
         claims: What the suite claims.
         package: A package of claims that the suite decides, beside its cells or without any; empty for none.
-        reference: The method whose operations budgets of equal operations give to all; None for none.
+        reference: The method whose operations budgets of equal operations give to all, and `equal_flops` to
+            single methods; None for none.
+        equal_flops: The names of the methods that are given the operations of `reference` on every task.
         controls: The names of the methods that are compared with, and are in no rank.
     """
 
@@ -122,6 +124,7 @@ class Suite:
     claims: tuple[Claim, ...] = ()
     package: str = ""
     reference: Method | None = None
+    equal_flops: tuple[str, ...] = ()
     controls: tuple[str, ...] = ()
 
     def primary_of(self, task: str) -> tuple[str, ...]:
@@ -205,6 +208,7 @@ def select(
     return dataclasses.replace(
         chosen,
         claims=tuple(_narrow(claims, chosen.tasks)),
+        equal_flops=tuple(name for name in suite.equal_flops if name in chosen.methods),
         controls=tuple(name for name in suite.controls if name in chosen.methods),
     )
 

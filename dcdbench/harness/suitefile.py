@@ -28,6 +28,7 @@ SUITE_KEYS = [
     "methods",
     "controls",
     "reference",
+    "equal_flops",
     "metrics",
     "primary",
     "claims",
@@ -149,6 +150,7 @@ class _Builder:
             claims=self.claims(list(tasks), list(methods), list(values)),
             package=package,
             reference=self.reference(tasks, methods),
+            equal_flops=self.named("equal_flops", methods),
             controls=self.named("controls", methods),
         )
 
@@ -156,9 +158,11 @@ class _Builder:
         """The method whose operations the others are given; needed where a task asks for equal operations."""
         name = plain(self.desk, ("reference",), self.top.get("reference", ""), str)
         matched = [key for key, task in tasks.items() if task is not None and task.budget.match == "flops"]
-        if matched and name == "":
-            message = "a budget with match: flops needs `reference`, the name of a method whose operations"
-            self.desk.wrong(("tasks", matched[0]), f"{message} all others are given", known=methods)
+        if name == "" and (matched or self.top.get("equal_flops")):
+            keys: Keys = ("tasks", matched[0]) if matched else ("equal_flops",)
+            what = "a budget with match: flops" if matched else "equal_flops"
+            message = f"{what} needs `reference`, the name of a method whose operations others are given"
+            self.desk.wrong(keys, message, known=methods)
         elif name and name not in methods:
             self.no_such(("reference",), "method", name, methods)
         return methods.get(name or "")
