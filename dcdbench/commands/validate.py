@@ -80,7 +80,7 @@ def _broken(path: Path, error: Any) -> dict[str, Any]:
         {
             "path": mistake.path,
             "line": mistake.line,
-            **({"file": str(mistake.file)} if mistake.file else {}),
+            **({"file": str(file)} if (file := mistake.file or error.file) != path else {}),
             "message": mistake.message,
             **({} if mistake.value is ABSENT else {"value": mistake.value}),
             **({"near": mistake.near} if mistake.near else {}),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from dcdbench.cli import cli
 from dcdbench.harness.plan import make_plan
 from dcdbench.harness.suite import Suite, SuiteError
 from dcdbench.harness.suitefile import load_suite
@@ -203,3 +206,21 @@ def test_mistakes_of_the_file_itself_come_first(tmp_path: Path) -> None:
         "side.yaml:1",
         "side.yaml:3",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "file", "line"),
+    [
+        ("seeds: [-1]", "side", 1),
+        ("a: [", "side", 1),
+        ("include: none.yaml", "side", 1),
+        ("seeds: [0]", "top", 2),
+    ],
+)
+def test_json_names_the_file_where_it_is_another(tmp_path: Path, text: str, file: str, line: int) -> None:
+    mistakes(tmp_path, "include: [base.yaml, side.yaml]\nprimary: kl", side=text)
+    top = tmp_path / "top.yaml"
+    (report,) = json.loads(CliRunner().invoke(cli, ["validate", "--json", str(top)]).stdout)["suites"]
+    last = report["mistakes"][-1]
+    assert (report["path"], last["line"]) == (str(top), line)
+    assert last.get("file", str(top)) == str(tmp_path / f"{file}.yaml")
