@@ -58,8 +58,8 @@ def command(
 ) -> int:
     """Draw quality against cost for each task of SUITE, and the front that no method beats in both.
 
-    A method with a diverged seed is left out: its mean is not finite. What was granted clean data is drawn
-    in grey, and stands on no front. Nothing is trained. Exit code 3: nothing is finished.
+    A method with a diverged seed is left out: its mean is not finite. Controls, and what was granted clean
+    data, are drawn in grey, and stand on no front. Nothing is trained. Exit code 3: nothing is finished.
     """
     from dcdbench.harness.front import draw
     from dcdbench.harness.plan import make_plan

@@ -49,24 +49,25 @@ def command(
     """Draw a picture of the samples of all methods of SUITE: a row for each task.
 
     Columns are clean and measured data, then the methods, each sampled afresh from the same
-    latents. It shows the first seed; scores are means over all of them. Nothing is trained. Exit
+    latents. It shows each task's first seed; scores are means over all of them. Nothing is trained. Exit
     code 3: nothing is finished.
     """
     from dcdbench.harness import gallery
     from dcdbench.harness.plan import make_plan
+    from dcdbench.harness.standing import span
     from dcdbench.harness.store import Store
 
     opened = open_suite(suite, overrides, plugins, quick, methods, tasks, seeds)
     plan = make_plan(opened, choose_device(device))
-    seed = opened.seeds[0]
-    rows = gallery.rows(plan, Store(store), seed)
+    rows = gallery.rows(plan, Store(store))
     if not any(panel.x is not None for row in rows for panel in row.panels):
         click.echo(f"nothing of {suite} is finished in {store}: run it first", err=True)
         return 3
-    count = len(opened.seeds)
+    firsts, counts = sorted({opened.seeds_of(task)[0] for task in opened.tasks}), opened.counts
+    shown = f"seed {firsts[0]}" if len(firsts) == 1 else "the first seed of each task"
     hidden = any(panel.x is not None and bool(panel.x.isnan().any()) for row in rows for panel in row.panels)
-    over = f"means over {count} seeds" if count > 1 else "of this seed"
-    title = f"suite {opened.name}, seed {seed}; equal latents for all methods; scores are {over}"
+    over = f"means over {span(counts, 'seed')}" if counts[-1] > 1 else "of this seed"
+    title = f"suite {opened.name}, {shown}; equal latents for all methods; scores are {over}"
     gallery.draw(output, rows, title + ("; light blue was not measured" if hidden else ""))
-    click.echo(f"{output}: {len(rows)} task{'s' * (len(rows) != 1)}, seed {seed}", err=True)
+    click.echo(f"{output}: {len(rows)} task{'s' * (len(rows) != 1)}, {shown}", err=True)
     return 0

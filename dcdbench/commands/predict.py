@@ -23,7 +23,7 @@ ARRAYS = (".npy", ".npz")
 @click.command(short_help="Predict whether a student of low rank will beat its teacher.")
 @click.argument("source", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("-t", "--task", default=None, help="The task of a suite whose measurements are taken.")
-@click.option("--seed", type=int, default=None, help="The seed of the suite's data [default: its first].")
+@click.option("--seed", type=int, default=None, help="The seed of the task's data [default: its first].")
 @click.option("--sigma-y", type=float, default=None, help="The noise of an array, a standard deviation.")
 @click.option("--rank", type=click.IntRange(1), default=None, help="Of the student [default: the best].")
 @click.option(
@@ -126,7 +126,7 @@ def _measured(suite: Suite, seed: int | None) -> tuple[np.ndarray, float, str]:
     from dcdbench.harness.measured import measurements
 
     ((label, task),) = suite.tasks.items()
-    seed = suite.seeds[0] if seed is None else seed
+    seed = suite.seeds_of(label)[0] if seed is None else seed
     try:
         y = measurements(task, seed)
     except ValueError as error:

@@ -48,8 +48,10 @@ def command(
 
 
 def _size(suite: Suite) -> str:
-    counts = {"task": len(suite.tasks), "method": len(suite.methods), "seed": len(suite.seeds)}
-    parts = [f"{count} {name}{'s' * (count != 1)}" for name, count in counts.items()]
+    from dcdbench.harness.standing import plural, span
+
+    counts = suite.counts or (len(suite.seeds),)
+    parts = plural(len(suite.tasks), "task"), plural(len(suite.methods), "method"), span(counts, "seed")
     return f"{' x '.join(parts)} = {suite.cells} cells"
 
 
@@ -63,6 +65,7 @@ def _sound(path: Path, suite: Suite) -> dict[str, Any]:
         "tasks": list(suite.tasks),
         "methods": list(suite.methods),
         "seeds": list(suite.seeds),
+        "own_seeds": {name: list(task.seeds) for name, task in suite.tasks.items() if task.seeds},
         "metrics": list(suite.metrics),
         "primary": list(suite.primary),
         "cells": suite.cells,
@@ -77,6 +80,7 @@ def _broken(path: Path, error: Any) -> dict[str, Any]:
         {
             "path": mistake.path,
             "line": mistake.line,
+            **({"file": str(file)} if (file := mistake.file or error.file) != path else {}),
             "message": mistake.message,
             **({} if mistake.value is ABSENT else {"value": mistake.value}),
             **({"near": mistake.near} if mistake.near else {}),

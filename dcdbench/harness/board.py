@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CLEAN", "FEW", "Board", "CellResult", "Claim", "Pair", "Skip", "ValueInfo"]
+__all__ = ["CLEAN", "CONTROL", "FEW", "Board", "CellResult", "Claim", "Pair", "Skip", "ValueInfo"]
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,6 +11,7 @@ from typing import Any
 
 CLEAN = "clean data"  # the mark of a method that was granted all clean data, or their law
 FEW = "a few clean signals"  # that of one that was granted so many, which competes in a track of its own
+CONTROL = "control"  # that of a simple or closed model which the others are compared with
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,13 @@ class CellResult:
         floor: The same values for clean data against clean data, at the same n.
         theory: The same values for the ideal result of theory at the same n, where known.
         cost: `nfe`, `ms_per_sample`, `train_seconds` (own), `train_seconds_total` (with the
-            parents'), `train_gflops`, `peak_mb`; any may be absent.
+            parents'), `train_gflops`, `images` (of its trainings, over those of the suite), `peak_mb`; any
+            may be absent.
         extra: `checkpoints` (how many the choice was among), `regret:<value>` (percent), `classifier` (the
             share of held-out signals whose class the metrics' classifier finds).
-        marks: What a reader must know of the method: `CLEAN` takes it out of the ranks, `FEW` into a track
-            of its own.
+        marks: What a reader must know of the method: `CLEAN` and `CONTROL` take it out of the ranks, `FEW`
+            into a track of its own.
+        unmatched: Why it has the images of the suite though operations are to be equal; empty if it has not.
     """
 
     task: str
@@ -45,6 +48,7 @@ class CellResult:
     cost: Mapping[str, float] = field(default_factory=dict)
     extra: Mapping[str, float] = field(default_factory=dict)
     marks: tuple[str, ...] = ()
+    unmatched: str = ""
 
 
 @dataclass(frozen=True)
@@ -205,6 +209,14 @@ class Board:
     def seeds(self) -> tuple[int, ...]:
         """The seeds, sorted."""
         return tuple(sorted({cell.seed for cell in self.cells}))
+
+    @cached_property
+    def counts(self) -> tuple[int, ...]:
+        """The numbers of seeds that tasks have, each once, from the least; 0 for a board without cells."""
+        seeds: dict[str, set[int]] = {}
+        for cell in self.cells:
+            seeds.setdefault(cell.task, set()).add(cell.seed)
+        return tuple(sorted({len(own) for own in seeds.values()})) or (0,)
 
     @cached_property
     def grouped(self) -> dict[str, dict[str, tuple[CellResult, ...]]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dcdbench.harness.board import Board, Claim
+from dcdbench.harness.board import CONTROL, Board, Claim
 from dcdbench.harness.standing import Standing, plural
 from dcdbench.harness.statistics import (
     DOES_NOT,
@@ -228,8 +228,16 @@ def _rank_table(standings: Sequence[Standing], value: str) -> Table | None:
         "1 is best; ranks within task and seed; 95 % bootstrap interval over tasks and seeds.",
         ("method", "mean rank"),
         rows,
-        _rank_notes(set().union(*ran.values()) - set(methods), sorted(set(ran) - set(losses)), dropped),
+        (
+            *_rank_notes(set().union(*ran.values()) - set(methods), sorted(set(ran) - set(losses)), dropped),
+            *_controls(standings),
+        ),
     )
+
+
+def _controls(standings: Sequence[Standing]) -> list[str]:
+    found = sorted({m for s in standings for m in s.names if CONTROL in s.marks(m)})
+    return [f"Controls, which are in no rank: {', '.join(found)}."] if found else []
 
 
 def _of(s: Standing) -> str:

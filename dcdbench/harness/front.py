@@ -37,7 +37,7 @@ class Point:
         method: Its name.
         cost: The mean of its cost over seeds, > 0.
         quality: The mean of its value, with an interval over seeds.
-        competes: Whether it stands on the front: what was granted clean data does not.
+        competes: Whether it stands on the front: controls, and what was granted clean data, do not.
     """
 
     method: str

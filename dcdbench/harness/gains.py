@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from dcdbench.harness.board import Board, Pair, ValueInfo
+from dcdbench.harness.board import CONTROL, Board, Pair, ValueInfo
 from dcdbench.harness.contests import comparison
 from dcdbench.harness.leaderboard import ARROWS, heading, made_by
 from dcdbench.harness.render import WIDTH, text_width
-from dcdbench.harness.standing import Standing, plural
+from dcdbench.harness.standing import Standing, span
 from dcdbench.harness.statistics import DOES_NOT, IMPROVES, UNDECIDED, Comparison
 from dcdbench.harness.table import Entry, Table, Tables
 
@@ -253,6 +253,7 @@ class _Gains:
             *(f"{UNIDENTIFIED} {task} is not identifiable: {reason}." for task, reason in shown.items()),
             *self._skips(),
             *self._words(),
+            *self._controls(),
         )
 
     def _skips(self) -> list[str]:
@@ -264,6 +265,12 @@ class _Gains:
                 told += [c.reason for c in s.cells(m)]
                 reasons.setdefault((m, told[0]), []).append(task)
         return [f"{m} is skipped on {', '.join(tasks)}: {why}" for (m, why), tasks in reasons.items()]
+
+    def _controls(self) -> list[str]:
+        """The rivals that are controls."""
+        marked = {c.method for c in self.board.cells if CONTROL in c.marks}
+        rivals = dict.fromkeys(teacher for teacher, _ in self.rivals if teacher in marked)
+        return [f"{name} is a control, a simple or closed model that is in no rank." for name in rivals]
 
     def _words(self) -> list[str]:
         texts, lines = [e.text for e in self.entries.values()], []
@@ -289,12 +296,13 @@ class _Gains:
                 "No student here has a method that samples its own teacher beside it.",
                 *made_by(self.board),
             )
-        n = len(self.board.seeds)
+        counts = self.board.counts
+        alone = ", which gives" if counts == (1,) else "; one alone gives"
         verdicts = sum(bool(e.verdict) for e in self.entries.values())
         return (
             "A difference is the mean ± half of the 95 % interval over seeds, paired by seed: "
-            f"{self.paired}. {plural(n, 'seed').capitalize()}"
-            + (", which gives no interval and decides nothing." if n == 1 else "."),
+            f"{self.paired}. {span(counts, 'seed')}"
+            + (f"{alone} no interval and decides nothing." if counts[0] == 1 else "."),
             _legend(),
             f"Verdicts are per comparison, not adjusted for their number ({verdicts}).",
             *made_by(self.board),

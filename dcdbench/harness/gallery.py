@@ -55,10 +55,10 @@ class Row:
     panels: tuple[Panel, ...]
 
 
-def rows(plan: Plan, store: Store, seed: int) -> list[Row]:
-    """The panels of every task at one seed; the latents are the same for all methods."""
+def rows(plan: Plan, store: Store) -> list[Row]:
+    """The panels of every task at its first seed; the latents are the same for all methods."""
     board = collect(plan, store)
-    found = [_row(plan, store, board, task, seed) for task in plan.suite.tasks]
+    found = [_row(plan, store, board, task, plan.suite.seeds_of(task)[0]) for task in plan.suite.tasks]
     if any(row.panels[0].x is not None for row in found):
         return found
     return [Row(row.task, row.panels[1:]) for row in found]  # nobody has clean data

@@ -5,12 +5,12 @@ from __future__ import annotations
 __all__ = ["ARROWS", "heading", "leaderboard", "made_by"]
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dcdbench.harness.board import Board, ValueInfo
+from dcdbench.harness.board import CLEAN, CONTROL, Board, ValueInfo
 from dcdbench.harness.contests import claims, pairs, ranks, regret, speed_ups
-from dcdbench.harness.standing import Standing, plural
+from dcdbench.harness.standing import Standing, plural, span
 from dcdbench.harness.statistics import gap_closed, mean_interval, sign_flip_floor
 from dcdbench.harness.table import NA, Entry, Table, Tables, amount, estimate
 
@@ -21,6 +21,7 @@ COSTS = {
     "train_seconds": "train s",
     "train_seconds_total": "all train s",
     "train_gflops": "GFLOPs",
+    "images": "images",
     "peak_mb": "peak MB",
 }
 Column = tuple[str, dict[str, Entry]]
@@ -136,8 +137,14 @@ def _notes(s: Standing, rows: Sequence[tuple[Entry, ...]]) -> tuple[str, ...]:
             "Means are over the seeds that are done, which flatters a method that diverges; in ranks and "
             "verdicts a diverged seed counts as infinitely bad, and its method is in no tie group."
         )
-    if not all(s.competes(m) for m in s.names):
+    marks = {mark for m in s.names for mark in s.marks(m)}
+    if CLEAN in marks:
         notes.append("Methods that were given clean data are in no rank and no tie group.")
+    if CONTROL in marks:
+        notes.append(
+            "Controls, which are simple or closed models to compare with, are in no rank and no tie group; "
+            "statements on all methods leave them out."
+        )
     if any("n/a" in e.text for row in rows for e in row[1:]):
         notes.append("n/a: the value does not apply to this method or problem, or there is no gap to close.")
     if found := {seed: x for m in s.names for seed, x in s.extra(m, "classifier").items()}:
@@ -155,7 +162,8 @@ def _costs(s: Standing) -> Table | None:
     columns: list[Column] = []
     for key, name in COSTS.items():
         series = {m: s.cost(m, key) for m in s.methods}
-        if any(series.values()):
+        scaled = key != "images" or any(x != 1 for own in series.values() for x in own.values())
+        if scaled and any(series.values()):
             entries = {m: amount(mean_interval(x.values())) if x else Entry("-") for m, x in series.items()}
             columns.append((name, entries))
     speed, notes = speed_ups(s)
@@ -164,10 +172,20 @@ def _costs(s: Standing) -> Table | None:
     if not columns:
         return None
     caption = "Train s: of the last phase; all train s and GFLOPs: of all phases."
+    if COSTS["images"] in (name for name, _ in columns):
+        caption += " Images: of all trainings, over those of the suite, so that operations are equal."
     if speed:
         caption += " Speed-up: the teacher's ms/sample over the student's."
     rows = tuple(_row(_label(s, m), m, columns) for m in s.methods if s.done(m))
-    return Table(f"{s.title}: cost", caption, ("method", *(name for name, _ in columns)), rows, notes)
+    names = ("method", *(name for name, _ in columns))
+    return Table(f"{s.title}: cost", caption, names, rows, (*notes, *_unmatched(s)))
+
+
+def _unmatched(s: Standing) -> Iterator[str]:
+    """A sentence for each method whose operations ought to be equal, and are not."""
+    for m in s.methods:
+        for why in dict.fromkeys(c.unmatched for c in s.done(m) if c.unmatched):
+            yield f"{m} has the images of the suite, not equal operations: {why}."
 
 
 def _legend(standings: Sequence[Standing]) -> Table | None:
@@ -184,7 +202,6 @@ def _legend(standings: Sequence[Standing]) -> Table | None:
 def _footer(board: Board, tables: Sequence[Table]) -> tuple[str, ...]:
     counts = Counter(c.status for c in board.cells)
     cells = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
-    n = len(board.seeds)
     verdicts = sum(
         bool(row[t.columns.index("difference")].text)
         for t in tables
@@ -196,8 +213,7 @@ def _footer(board: Board, tables: Sequence[Table]) -> tuple[str, ...]:
         f"Cells: {len(board.cells)} planned" + (f": {cells}." if cells else "."),
         "Sampling unit: a seed, which is fresh data, corruption, training and sampling. "
         "Intervals lean on Student's t.",
-        f"{plural(n, 'seed').capitalize()}: an exact sign-flip p cannot be below {sign_flip_floor(n):.3g}"
-        + (", so it cannot reach 0.05 (that takes 6 seeds)." if sign_flip_floor(n) > 0.05 else "."),
+        _least(board.counts),
     ]
     if verdicts:
         lines.append(
@@ -206,6 +222,17 @@ def _footer(board: Board, tables: Sequence[Table]) -> tuple[str, ...]:
             "is, else UNDECIDED."
         )
     return (*lines, *made_by(board))
+
+
+def _least(counts: Sequence[int]) -> str:
+    """What the exact test can reach with as many seeds as tasks have."""
+    floors = [sign_flip_floor(n) for n in counts]
+    text = f"{span(counts, 'seed')}: an exact sign-flip p cannot be below {floors[0]:.3g}"
+    if len(counts) > 1:
+        text += f" to {floors[-1]:.3g}, by the seeds of the task"
+    if floors[-1] > 0.05:
+        return f"{text}, so it cannot reach 0.05 (that takes 6 seeds)."
+    return f"{text}; 0.05 takes 6 seeds." if floors[0] > 0.05 else f"{text}."
 
 
 def made_by(board: Board) -> tuple[str, ...]:

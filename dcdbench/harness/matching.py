@@ -61,7 +61,8 @@ class Matcher:
             try:
                 totals.append(self._operations(who.phases(what), what.corruption, shape))
             except _Uncounted as error:
-                return Share(reason=str(error))
+                which = "of the reference, " if who is reference and who is not method else ""
+                return Share(reason=f"{which}{error}")
         return Share(totals[0] / totals[1]) if totals[1] > 0 else Share(reason="it trains nothing")
 
     def _operations(self, phases: tuple[Any, ...], corruption: Corruption, shape: tuple[int, ...]) -> float:

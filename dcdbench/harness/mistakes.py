@@ -44,6 +44,7 @@ class Mistake:
         value: What came, or `ABSENT` where that says nothing.
         line: The line, from 1; 0 for a value given by `--set`, None where there is no line.
         near: A known name that was perhaps meant.
+        file: The file, where that is one that the suite file includes; None for the suite file.
     """
 
     path: str
@@ -51,9 +52,11 @@ class Mistake:
     value: Any = ABSENT
     line: int | None = None
     near: str | None = None
+    file: Path | None = None
 
     def text(self, file: str | Path) -> str:
         """`file:line: path: message (got VALUE); did you mean X?`"""
+        file = self.file or file
         place = "--set" if self.line == 0 else f"{file}:{self.line}" if self.line else str(file)
         got = "" if self.value is ABSENT else f" (got {_short(self.value)})"
         hint = f"; did you mean {self.near!r}?" if self.near else ""

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from dcdbench.harness.board import CLEAN, FEW, Pair, ValueInfo
+from dcdbench.harness.board import CLEAN, CONTROL, FEW, Pair, ValueInfo
 from dcdbench.harness.claimed import claim_stages
 from dcdbench.harness.matching import Matcher, Share
 from dcdbench.harness.stage import Stage
@@ -75,8 +75,8 @@ class Plan:
     @cached_property
     def baseline(self) -> str:
         """The method that trains nothing and knows nothing; empty if the suite has none."""
-        idle = (c.method for c in self.cells if not c.reason and not c.trained and not c.marks)
-        return next(idle, "")
+        idle = [c for c in self.cells if not c.reason and not c.trained and not {CLEAN, FEW} & {*c.marks}]
+        return min(idle, key=lambda c: CONTROL in c.marks).method if idle else ""
 
     def users(self, key: str) -> list[Cell]:
         """The cells that need a stage."""
@@ -84,12 +84,11 @@ class Plan:
 
 
 def make_plan(suite: Suite, device: str = "cpu") -> Plan:
-    """The plan of a suite on a kind of device, seed by seed so that whole rows are done early."""
+    """The plan of a suite on a kind of device, seed by seed so that whole tables are done early."""
     builder = _Builder(suite, device)
     cells = tuple(
-        builder.cell(task, name, method, seed)
-        for seed in suite.seeds
-        for task in suite.tasks.values()
+        builder.cell(suite.tasks[task], name, method, seed)
+        for task, seed in suite.rounds
         for name, method in suite.methods.items()
     )
     return Plan(suite, cells, (*builder.stages.values(), *claim_stages(suite.package)))
@@ -120,11 +119,11 @@ class _Builder:
         return self.ideals[task.name, name]
 
     def cell(self, task: Task, name: str, method: Method, seed: int) -> Cell:
-        marks = _marks(method)
+        marks = _marks(method) + (CONTROL,) * (name in self.suite.controls)
         reason = _unsupported(task, method)
         if reason:
             return Cell(task.name, name, seed, reason, marks)
-        share = self.share(task, method)
+        share = self.share(task, name, method)
         setting = share.of(_setting(task, method))
         made = _CellBuilder(self, task, name, seed)
         made.base()
@@ -132,10 +131,11 @@ class _Builder:
         made.score(method, method.phases(setting), method.sampler(setting), trained)
         return Cell(task.name, name, seed, "", marks, made.keys, trained, share)
 
-    def share(self, task: Task, method: Method) -> Share:
+    def share(self, task: Task, name: str, method: Method) -> Share:
         """All of the budget's images, or as many as have the operations of the suite's reference."""
         reference = self.suite.reference
-        if task.budget.match == "images" or reference is None:
+        matched = task.budget.match == "flops" or name in self.suite.equal_flops
+        if not matched or reference is None:
             return Share()
         settings = (_setting(task, method), reference, _setting(task, reference))
         return self.matcher.share(method, *settings, tuple(task.data.shape()))

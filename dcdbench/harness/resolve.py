@@ -43,8 +43,9 @@ class Desk:
     """Where mistakes are collected.
 
     Args:
-        folder: What relative paths in the suite are relative to.
+        folder: What relative paths in the suite are relative to; those of an included file are to its folder.
         lines: The line of each value, by its path in the file; 0 for one given by `--set`.
+        files: The file of each value that is of an included file, by its path.
         aliases: Paths that stand for others: those of a grid's variants.
         mistakes: What was found so far.
         faults: How often something was wrong, those included that were noted before.
@@ -52,6 +53,7 @@ class Desk:
 
     folder: Path = Path()
     lines: dict[Keys, int] = field(default_factory=dict)
+    files: dict[Keys, Path] = field(default_factory=dict)
     aliases: dict[Keys, Keys] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
     faults: int = 0
@@ -61,7 +63,8 @@ class Desk:
         self.faults += 1
         keys = self.written(keys)
         word = value if value is not ABSENT else keys[-1] if keys else ""
-        mistake = Mistake(format_keys(keys), message, value, self.line(keys), nearest(word, known))
+        near, file = nearest(word, known), self.file(keys)
+        mistake = Mistake(format_keys(keys), message, value, self.line(keys), near, file)
         if mistake not in self.mistakes:
             self.mistakes.append(mistake)
 
@@ -80,8 +83,17 @@ class Desk:
 
     def line(self, keys: Keys) -> int | None:
         """The line of a value, or of what is around it."""
-        found = (self.lines[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in self.lines)
-        return next(found, None)
+        around = self._around(keys)
+        return self.lines[around] if around else None
+
+    def file(self, keys: Keys) -> Path | None:
+        """The included file that a value stands in; None for the suite file itself."""
+        around = self._around(keys)
+        return self.files.get(around) if around else None
+
+    def _around(self, keys: Keys) -> Keys:
+        """The longest start of a path whose line is known; empty if there is none."""
+        return next((keys[:n] for n in range(len(keys), 0, -1) if keys[:n] in self.lines), ())
 
 
 def registry(family: str) -> Registry:
@@ -208,7 +220,8 @@ def _sequence(desk: Desk, keys: Keys, value: Any, make: type, hints: tuple[Any, 
 def _path(desk: Desk, keys: Keys, value: Any) -> Path | None:
     if not isinstance(value, str) or not value:
         return desk.wrong(keys, "expected a path", value)  # type: ignore[func-returns-value]
-    return desk.folder / Path(value).expanduser()
+    included = desk.file(desk.written(keys))
+    return (included.parent if included else desk.folder) / Path(value).expanduser()
 
 
 def plain(desk: Desk, keys: Keys, value: Any, hint: Any) -> Any:

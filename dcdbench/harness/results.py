@@ -76,6 +76,7 @@ def _result(cell: Cell, shelf: _Shelf) -> CellResult:
         cost=_cost(cell, shelf),
         extra=_extra(cell, shelf, scores),
         marks=cell.marks,
+        unmatched=cell.share.reason if cell.trained else "",
     )
 
 
@@ -106,6 +107,7 @@ def _cost(cell: Cell, shelf: _Shelf) -> dict[str, float]:
         seconds = [shelf.receipt(key).get("seconds", math.nan) for key in done]
         cost["train_seconds"], cost["train_seconds_total"] = seconds[-1], sum(seconds)
         cost["train_gflops"] = sum(shelf.result(key).get("flops", 0) for key in done) / 1e9
+        cost["images"] = cell.share.factor
     keys = [key for key in {*cell.stages.values(), *cell.trained} if shelf.record(key)]
     if keys:
         cost["peak_mb"] = max(shelf.receipt(key).get("peak_memory_mb", math.nan) for key in keys)

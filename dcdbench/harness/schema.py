@@ -30,27 +30,36 @@ def suite_schema() -> Schema:
     properties: Schema = {
         "version": {"const": 1},
         "name": {"type": "string", "description": "The suite's name; the file's stem by default."},
+        "include": {
+            "anyOf": [{"type": "array", "items": {"type": "string"}, "minItems": 1}, {"type": "string"}],
+            "description": "Suite files whose sections stand under those of this file, relative to it.",
+        },
         "seeds": {"anyOf": [{"type": "array", "items": _SEED, "minItems": 1, "uniqueItems": True}, _SEED]},
         "network": {**_reference("networks"), "description": "The architecture of tasks that name none."},
         "budget": {**_record(Budget), "description": "The budget of tasks that give none.", "required": []},
         "tasks": {
             "type": "object",
-            "additionalProperties": _task(),
+            "additionalProperties": {"anyOf": [_task(), _NULL]},
             "propertyNames": names,
             "minProperties": 1,
         },
         "methods": {
             "type": "object",
-            "additionalProperties": _reference("methods"),
+            "additionalProperties": {"anyOf": [_reference("methods"), _NULL]},
             "propertyNames": names,
             "minProperties": 1,
         },
+        "controls": {**_NAMES, "description": "The methods that are compared with, and are in no rank."},
         "reference": {
             "type": "string",
-            "description": "The method whose operations budgets with `match: flops` give to all methods.",
+            "description": "The method whose operations `match: flops` gives to all, `equal_flops` to some.",
+        },
+        "equal_flops": {
+            **_NAMES,
+            "description": "The methods that train with the operations of `reference`.",
         },
         "metrics": {"type": "array", "items": _reference("metrics"), "minItems": 1},
-        "primary": {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}]},
+        "primary": _NAMES,
         "claims": {"anyOf": [{"type": "array", "items": _record(Claim)}, _PACKAGE]},
     }
     return {
@@ -60,6 +69,7 @@ def suite_schema() -> Schema:
         "properties": {key: properties[key] for key in SUITE_KEYS},
         "anyOf": [
             {"required": ["tasks", "methods", "metrics"]},
+            {"required": ["include"]},
             {"required": ["claims"], "properties": {"claims": _PACKAGE}},
         ],
         "additionalProperties": False,
@@ -67,6 +77,8 @@ def suite_schema() -> Schema:
     }
 
 
+_NULL: Schema = {"type": "null", "description": "Leaves out what an included file has."}
+_NAMES: Schema = {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}]}
 _SEED: Schema = {"type": "integer", "minimum": 0}
 _PACKAGE: Schema = {
     "type": "object",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["Standing", "plural"]
+__all__ = ["Standing", "plural", "span"]
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from dcdbench.harness.board import CLEAN, Board, CellResult, ValueInfo
+from dcdbench.harness.board import CLEAN, CONTROL, Board, CellResult, ValueInfo
 from dcdbench.harness.statistics import mean_interval, tie_groups
 
 Series = dict[int, float]
@@ -18,6 +19,11 @@ Series = dict[int, float]
 def plural(n: int, noun: str) -> str:
     """`3 seeds`, `1 seed`."""
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def span(counts: Sequence[int], noun: str) -> str:
+    """`3 seeds`; `3 to 5 seeds` where counts differ."""
+    return plural(counts[0], noun) if len(counts) == 1 else f"{counts[0]} to {counts[-1]} {noun}s"
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,7 @@ class Standing:
 
     def competes(self, method: str) -> bool:
         """Whether the method takes part in ranks and tie groups."""
-        return CLEAN not in self.marks(method)
+        return not {CLEAN, CONTROL} & {*self.marks(method)}
 
     @cached_property
     def names(self) -> tuple[str, ...]:

@@ -62,12 +62,14 @@ def _t_quantile(confidence: float, n: int) -> float:
 
 
 def mean_interval(values: Iterable[float], confidence: float = 0.95) -> Estimate:
-    """The mean and its Student interval. Non-finite values stay in the mean."""
+    """The mean and its Student interval. Non-finite values stay in the mean; equal ones have no width."""
     x = np.sort(np.fromiter(values, float))  # sorted, so that the order of seeds moves no bit
     n = len(x)
     mean = float(x.mean()) if n else math.nan
     if n < 2 or not np.isfinite(x).all():
         return Estimate(mean, math.nan, math.nan, n)
+    if x[0] == x[-1]:  # sums round
+        return Estimate(float(x[0]), float(x[0]), float(x[0]), n)
     half = _t_quantile(confidence, n) * float(x.std(ddof=1)) / n**0.5
     return Estimate(mean, mean - half, mean + half, n)
 

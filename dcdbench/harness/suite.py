@@ -62,6 +62,7 @@ class Task:
         primary: The values that ranks and verdicts on this task are about; None for those of the suite.
         network: The architecture.
         budget: How long is trained.
+        seeds: The seeds of this task, different integers >= 0; None for those of the suite.
     """
 
     name: str
@@ -74,12 +75,15 @@ class Task:
     train: int | None = None
     heldout: int | None = None
     primary: tuple[str, ...] | None = None
+    seeds: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.sigma_y < float("inf"):
             raise ValueError(f"sigma_y must be >= 0 and finite, got {self.sigma_y}")
         if self.primary is not None and not self.primary:
             raise ValueError("primary must name one value or more, or be left out for those of the suite")
+        if (seeds := self.seeds) is not None and (not seeds or min(seeds) < 0 or len({*seeds}) < len(seeds)):
+            raise ValueError(f"seeds must be different integers >= 0, at least one, got {list(seeds)}")
         for name in ("train", "heldout"):
             if (count := getattr(self, name)) is not None and count < 1:
                 raise ValueError(f"{name} must be >= 1, or null for all there are, got {count}")
@@ -97,14 +101,17 @@ class Suite:
     Args:
         name: The suite's name; the file's stem where it gives none.
         path: The file.
-        seeds: The seeds, each >= 0.
+        seeds: The seeds of tasks that give none of their own, each >= 0.
         tasks: The tasks by name.
         methods: The methods by name.
         metrics: The metrics by registered name.
         primary: The values that ranks and verdicts are about, on tasks that name none of their own.
         claims: What the suite claims.
         package: A package of claims that the suite decides, beside its cells or without any; empty for none.
-        reference: The method whose operations budgets of equal operations give to all; None for none.
+        reference: The method whose operations budgets of equal operations give to all, and `equal_flops` to
+            single methods; None for none.
+        equal_flops: The names of the methods that are given the operations of `reference` on every task.
+        controls: The names of the methods that are compared with, and are in no rank.
     """
 
     name: str
@@ -117,20 +124,38 @@ class Suite:
     claims: tuple[Claim, ...] = ()
     package: str = ""
     reference: Method | None = None
+    equal_flops: tuple[str, ...] = ()
+    controls: tuple[str, ...] = ()
 
     def primary_of(self, task: str) -> tuple[str, ...]:
         """The values that ranks and verdicts on a task are about."""
         own = self.tasks[task].primary
         return self.primary if own is None else own
 
+    def seeds_of(self, task: str) -> tuple[int, ...]:
+        """The seeds of a task."""
+        own = self.tasks[task].seeds
+        return self.seeds if own is None else own
+
+    @property
+    def rounds(self) -> tuple[tuple[str, int], ...]:
+        """Tasks with their seeds: the first seed of all tasks, then the second of those that have one..."""
+        most = max((len(self.seeds_of(task)) for task in self.tasks), default=0)
+        return tuple((t, s) for i in range(most) for t in self.tasks for s in self.seeds_of(t)[i : i + 1])
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """The numbers of seeds that tasks have, each once, from the least."""
+        return tuple(sorted({len(self.seeds_of(task)) for task in self.tasks}))
+
     @property
     def cells(self) -> int:
         """How many (task, method, seed) there are."""
-        return len(self.tasks) * len(self.methods) * len(self.seeds)
+        return len(self.methods) * len(self.rounds)
 
 
 def quick(suite: Suite) -> Suite:
-    """A smoke version: the first seed, a fiftieth of each budget, at most 128 / 64 signals.
+    """A smoke version: the first seed of each task, a fiftieth of each budget, at most 128 / 64 signals.
 
     A task that takes as many signals as there are goes on doing so: how many that is, only
     its data source knows.
@@ -153,7 +178,8 @@ def _quick_task(task: Task) -> Task:
     )
     train = None if task.train is None else min(task.train, 128)
     heldout = None if task.heldout is None else min(task.heldout, 64)
-    return dataclasses.replace(task, budget=short, train=train, heldout=heldout)
+    seeds = None if task.seeds is None else task.seeds[:1]
+    return dataclasses.replace(task, budget=short, train=train, heldout=heldout, seeds=seeds)
 
 
 def select(
@@ -161,22 +187,49 @@ def select(
 ) -> Suite:
     """The part of a suite that has these methods, tasks and seeds; an empty choice is all of them.
 
-    Names may be patterns (`dcd*`), and a grid's own name stands for all its variants.
+    Names may be patterns (`dcd*`), and a grid's own name stands for all its variants. A task that has none
+    of the seeds is left out.
 
     Raises:
-        SuiteError: For a name or a seed that the suite does not have.
+        SuiteError: For a name or a seed that the suite does not have, and for tasks that are asked for by a
+            name or a pattern, of which none has any of the seeds.
     """
     mistakes: list[Mistake] = []
+    tasks, seeds = list(tasks), list(seeds)
     chosen = dataclasses.replace(
         suite,
         methods=_choose("method", suite.methods, methods, mistakes),
         tasks=_choose("task", suite.tasks, tasks, mistakes),
-        seeds=tuple(_choose("seed", {str(s): s for s in suite.seeds}, map(str, seeds), mistakes).values()),
     )
+    chosen = _seeded(chosen, tasks, seeds, mistakes)
     if mistakes:
         raise SuiteError(suite.path, mistakes)
     claims = [c for c in suite.claims if {c.better, c.than} <= {*chosen.methods}]
-    return dataclasses.replace(chosen, claims=tuple(_narrow(claims, chosen.tasks)))
+    return dataclasses.replace(
+        chosen,
+        claims=tuple(_narrow(claims, chosen.tasks)),
+        equal_flops=tuple(name for name in suite.equal_flops if name in chosen.methods),
+        controls=tuple(name for name in suite.controls if name in chosen.methods),
+    )
+
+
+def _seeded(suite: Suite, asked: list[str], seeds: list[int], mistakes: list[Mistake]) -> Suite:
+    """The suite with these seeds alone, and the tasks that have one of them."""
+    there = [s for own in map(suite.seeds_of, suite.tasks) for s in own] or suite.seeds
+    wanted = _choose("seed", {str(s): s for s in there}, map(str, seeds), mistakes).values()
+    kept = {name: tuple(s for s in suite.seeds_of(name) if s in wanted) for name in suite.tasks}
+    for pattern in asked:
+        found = matching(pattern, suite.tasks)
+        if found and not any(kept[name] for name in found) and not mistakes:
+            known = ", ".join(map(str, suite.seeds_of(found[0])))
+            message = f"the task {pattern!r} has no seed {', '.join(map(str, seeds))}; it has: {known}"
+            mistakes.append(Mistake("", message))
+    tasks = {
+        name: dataclasses.replace(task, seeds=None if task.seeds is None else kept[name])
+        for name, task in suite.tasks.items()
+        if kept[name]
+    }
+    return dataclasses.replace(suite, tasks=tasks, seeds=tuple(s for s in suite.seeds if s in wanted))
 
 
 def _choose(

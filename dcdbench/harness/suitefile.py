@@ -4,12 +4,12 @@ from __future__ import annotations
 
 __all__ = ["CLAIM_KEYS", "SUITE_KEYS", "TASK_KEYS", "build", "load_suite"]
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dcdbench.harness import include, yamlfile
 from dcdbench.harness import plugins as loader
-from dcdbench.harness import yamlfile
 from dcdbench.harness.board import Claim
 from dcdbench.harness.claimed import claim_names
 from dcdbench.harness.grid import expand_grids
@@ -20,12 +20,15 @@ from dcdbench.harness.suite import Suite, Task, matching
 SUITE_KEYS = [
     "version",
     "name",
+    "include",
     "seeds",
     "network",
     "budget",
     "tasks",
     "methods",
+    "controls",
     "reference",
+    "equal_flops",
     "metrics",
     "primary",
     "claims",
@@ -51,17 +54,22 @@ def load_suite(path: str | Path, overrides: Sequence[str] = (), plugins: Sequenc
 
 def build(path: Path, overrides: Sequence[str] = ()) -> Suite:
     """The suite in a file, or a `SuiteError` with every mistake."""
-    document = yamlfile.read(path)
-    desk = Desk(path.parent, document.lines, mistakes=document.mistakes)
+    document = include.read(path)
+    desk = Desk(path.parent, document.lines, document.files, mistakes=document.mistakes)
     top = document.value
     if not isinstance(top, dict):
         raise SuiteError(path, [Mistake("", "a suite is a mapping with the keys " + ", ".join(SUITE_KEYS))])
     for override in overrides:
         _override(desk, top, override)
-    suite = _Builder(desk, path, top).suite()
+    suite = _Builder(desk, path, top, document.left_out).suite()
     if desk.mistakes:
-        raise SuiteError(path, sorted(desk.mistakes, key=lambda mistake: mistake.line or 0))
+        raise SuiteError(path, sorted(desk.mistakes, key=_place))
     return suite
+
+
+def _place(mistake: Mistake) -> tuple[str, int]:
+    """Where a mistake stands in a list of them: those of the suite file itself come first."""
+    return str(mistake.file or ""), mistake.line or 0
 
 
 def _override(desk: Desk, top: dict[str, Any], text: str) -> None:
@@ -82,6 +90,7 @@ def _override(desk: Desk, top: dict[str, Any], text: str) -> None:
             at = _enter(at, key, parts[i + 1])
     at[keys[-1]] = yamlfile.value_of(value)
     desk.lines = {path: line for path, line in desk.lines.items() if path[: len(keys)] != keys}
+    desk.files = {path: file for path, file in desk.files.items() if path[: len(keys)] != keys}
     desk.lines[keys] = 0
 
 
@@ -111,13 +120,15 @@ def _enter(at: Any, key: str | int, following: str) -> Any:
 class _Builder:
     """Builds a suite from its mapping, section by section; mistakes go to the desk."""
 
-    def __init__(self, desk: Desk, path: Path, top: dict[str, Any]) -> None:
-        self.desk, self.path, self.top = desk, path, top
+    def __init__(self, desk: Desk, path: Path, top: dict[str, Any], left_out: Mapping[str, set[str]]) -> None:
+        self.desk, self.path, self.top, self.left_out = desk, path, top, left_out
 
     def suite(self) -> Suite:
         for key in self.top:
             if key not in SUITE_KEYS:
                 self.desk.unknown((key,), SUITE_KEYS)
+        if "include" in self.top:  # files have been included by now
+            self.desk.wrong(("include",), "is read from files alone: --set replaces values of what they give")
         if (version := self.top.get("version", 1)) != 1 or isinstance(version, bool):
             self.desk.wrong(("version",), "this dcdbench reads version 1 of suite files", version)
         package = self.package()
@@ -139,19 +150,41 @@ class _Builder:
             claims=self.claims(list(tasks), list(methods), list(values)),
             package=package,
             reference=self.reference(tasks, methods),
+            equal_flops=self.named("equal_flops", methods),
+            controls=self.named("controls", methods),
         )
 
     def reference(self, tasks: Mapping[str, Any], methods: Mapping[str, Any]) -> Any:
         """The method whose operations the others are given; needed where a task asks for equal operations."""
         name = plain(self.desk, ("reference",), self.top.get("reference", ""), str)
         matched = [key for key, task in tasks.items() if task is not None and task.budget.match == "flops"]
-        if matched and name == "":
-            message = "a budget with match: flops needs `reference`, the name of a method whose operations"
-            self.desk.wrong(("tasks", matched[0]), f"{message} all others are given", known=methods)
+        if name == "" and (matched or self.top.get("equal_flops")):
+            keys: Keys = ("tasks", matched[0]) if matched else ("equal_flops",)
+            what = "a budget with match: flops" if matched else "equal_flops"
+            message = f"{what} needs `reference`, the name of a method whose operations others are given"
+            self.desk.wrong(keys, message, known=methods)
         elif name and name not in methods:
-            message = f"no such method; there are: {', '.join(methods)}"
-            self.desk.wrong(("reference",), message, name, methods)
+            self.no_such(("reference",), "method", name, methods)
         return methods.get(name or "")
+
+    def named(self, key: str, methods: Mapping[str, Any]) -> tuple[str, ...]:
+        """The methods that a key lists: by name, by pattern, or all variants of a grid."""
+        given = self.top.get(key, [])
+        names = plain(self.desk, (key,), [given] if isinstance(given, str) else given, tuple[str, ...]) or ()
+        found: dict[str, None] = {}
+        for i, name in enumerate(names):
+            matches = matching(name, methods)
+            if not matches and methods:
+                self.no_such((key, i), "method", name, methods)
+            found |= dict.fromkeys(matches)
+        return tuple(name for name in methods if name in found)
+
+    def no_such(self, keys: Keys, kind: str, name: str, known: Iterable[str]) -> None:
+        """Notes a name of nothing that the suite has."""
+        message = f"no such {kind}; there are: {', '.join(known)}"
+        if name in self.left_out.get(f"{kind}s", ()):
+            message = f"names a {kind} that null leaves out: give `{keys[0]}` without it"
+        self.desk.wrong(keys, message, name, known)
 
     def name(self) -> str:
         name = plain(self.desk, ("name",), self.top.get("name", self.path.stem), str)
@@ -280,14 +313,13 @@ class _Builder:
         for field, known in (("better", methods), ("than", methods), ("metric", values)):
             if known and (name := getattr(claim, field)) not in known:
                 kind = "value of a metric" if field == "metric" else "method"
-                self.desk.wrong((*keys, field), f"no such {kind}; there are: {', '.join(known)}", name, known)
+                self.no_such((*keys, field), kind, name, known)
         if claim.tasks is None or not tasks:
             return claim
         found: list[str] = []
         for i, name in enumerate(claim.tasks):
             if not (matches := matching(name, tasks)):
-                message = f"no such task; there are: {', '.join(tasks)}"
-                self.desk.wrong((*keys, "tasks", i), message, name, tasks)
+                self.no_such((*keys, "tasks", i), "task", name, tasks)
             found += [match for match in matches if match not in found]
         return Claim(claim.name, claim.better, claim.than, claim.metric, tuple(found), claim.alpha)
 

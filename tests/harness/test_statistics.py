@@ -56,6 +56,15 @@ def test_the_student_interval_covers_at_its_level():
     assert abs(z_score(covered(estimates, 3.0), 0.95)) < 4
 
 
+@pytest.mark.parametrize("n", [2, 3, 5, 6])
+@pytest.mark.parametrize("x", [0.0, 0.1, -3.912735, 1e-300, 1e300])
+def test_equal_numbers_are_their_mean_and_have_no_interval(n, x):
+    """To the last bit, which a sum of three tenths is not; the control: one of them differs by a bit."""
+    e = mean_interval([x] * n)
+    assert (e.mean, e.low, e.high, e.half, e.n) == (x, x, x, 0, n)
+    assert mean_interval([1.0] * n + [1 + 2**-52]).half > 0
+
+
 def test_a_normal_interval_would_not_cover():
     from scipy import stats
 

@@ -361,8 +361,8 @@ def test_gallery_gives_all_methods_the_same_latents(finished: Path, store: Store
 
     with known():
         suite = load_suite(finished / "tiny.yaml")
-    both = rows(make_plan(suite), store, 0)[1].panels
-    alone = rows(make_plan(select(suite, ["dcd"], ["digits"], [])), store, 0)[0].panels
+    both = rows(make_plan(suite), store)[1].panels
+    alone = rows(make_plan(select(suite, ["dcd"], ["digits"], [])), store)[0].panels
     assert [panel.name for panel in both] == ["clean", "measured", "teacher", "dcd", "wild"]
     assert torch.equal(both[3].x, alone[2].x), "whatever else is drawn"
     assert len(both[0].x) == 32 and both[1].x.isnan().any(), "what no mask shows is marked"
