@@ -66,9 +66,9 @@ class Letters:
     Args:
         size: Pixels along each side, at least 8.
         characters: Different capital letters, which are drawn equally often.
-        phase: For complex images, as magnetic resonance gives them: the standard deviation, in radians, of the
-            coefficients of the phase, a random polynomial of degree 2, as in the data `phantom`. The magnitude
-            is the ink, in [0, 1]. None for real images.
+        phase: For complex images, as magnetic resonance gives them: the standard deviation, in radians, of
+            the coefficients of the phase, a random polynomial of degree 2, as in the data `phantom`. The
+            magnitude is the ink, in [0, 1]. None for real images.
     """
 
     size: int = 16
