@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from dcdbench.datasets import register
-from dcdbench.datasets.complex_image import COEFFICIENTS, turned
 from dcdbench.datasets.drawn import draw_labelled
 from dcdbench.protocols import Data
 from dcdbench.streams import Stream
@@ -38,8 +37,7 @@ TURN, TURNS = math.radians(6), 3.0  # the angle's standard deviation, and how ma
 SCALE = (0.8, 1.05)
 SHEAR = 0.15  # at most, to either side
 SHIFT = 0.1  # of the image's side, at most, in each direction
-NUMBERS = 7  # random numbers per image, but for those of a phase
-TINY = 1e-12  # no uniform number is 0, which the quantile of a normal law would make infinite
+NUMBERS = 7  # random numbers per image
 
 
 class Glyph(NamedTuple):
@@ -66,14 +64,10 @@ class Letters:
     Args:
         size: Pixels along each side, at least 8.
         characters: Different capital letters, which are drawn equally often.
-        phase: For complex images, as magnetic resonance gives them: the standard deviation, in radians, of
-            the coefficients of the phase, a random polynomial of degree 2, as in the data `phantom`. The
-            magnitude is the ink, in [0, 1]. None for real images.
     """
 
     size: int = 16
     characters: str = ascii_uppercase
-    phase: float | None = None
 
     corrupted: ClassVar[bool] = False
 
@@ -83,33 +77,26 @@ class Letters:
         known = set(self.characters) <= set(ascii_uppercase)
         if not self.characters or not known or len(set(self.characters)) < len(self.characters):
             raise ValueError(f"characters must be different letters from A to Z, got {self.characters!r}")
-        if self.phase is not None and not self.phase >= 0:
-            raise ValueError(f"phase must be >= 0, or null for real images, got {self.phase}")
 
     def shape(self) -> tuple[int, ...]:
-        """`(1, size, size)`; of complex images `(2, size, size)`, real and imaginary parts."""
-        return (1 if self.phase is None else 2, self.size, self.size)
+        """`(1, size, size)`."""
+        return (1, self.size, self.size)
 
     def load(self, train: int | None, heldout: int | None, stream: Stream) -> Data:
         """Fresh draws for every split."""
         return draw_labelled(self._draw, train, heldout, stream)
 
     def _draw(self, split: str, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Images, `(n, *shape)`, and labels, `(n,)`."""
-        numbers = NUMBERS if self.phase is None else NUMBERS + COEFFICIENTS
-        u = torch.rand(n, numbers, generator=rng, dtype=torch.float64)  # one row after the other
+        """Images, `(n, 1, size, size)`, and labels, `(n,)`."""
+        u = torch.rand(n, NUMBERS, generator=rng, dtype=torch.float64)  # one row after the other
         letter, font = (u[:, 0] * len(self.characters)).long(), (u[:, 1] * len(FONTS)).long()
         glyphs = [
             _glyph(FONTS[f], self.characters[c], self.size)
             for f, c in zip(font.tolist(), letter.tolist(), strict=True)
         ]
         boxes = torch.tensor([(g.width, g.height) for g in glyphs], dtype=torch.float64)
-        pixels = _painted(glyphs, _placed(boxes, u[:, 2:NUMBERS], FINE * self.size), self.size)
-        ink = torch.from_numpy(pixels).float() / 127.5
-        if self.phase is None:
-            return ink[:, None] - 1, letter
-        normal = torch.special.ndtri(u[:, NUMBERS:].clamp(min=TINY))
-        return turned(ink / 2, self.phase * normal.float()), letter
+        pixels = _painted(glyphs, _placed(boxes, u[:, 2:], FINE * self.size), self.size)
+        return torch.from_numpy(pixels)[:, None].float() / 127.5 - 1, letter
 
 
 def _placed(boxes: Tensor, u: Tensor, side: int) -> Tensor:

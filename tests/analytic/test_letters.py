@@ -19,7 +19,6 @@ from PIL import Image, ImageDraw, ImageFont, features
 from torch import Tensor
 
 from dcdbench.datasets import letters
-from dcdbench.datasets.complex_image import COEFFICIENTS, monomials
 from dcdbench.datasets.letters import EM, FINE, FONTS, SCALE, Letters
 from dcdbench.protocols import Data
 from dcdbench.streams import Stream
@@ -190,34 +189,6 @@ def test_fonts_that_are_not_there_are_named(monkeypatch: pytest.MonkeyPatch) -> 
         letters._files()
     monkeypatch.undo()
     assert len(letters._files()) == 21
-
-
-def test_complex_letters_have_the_ink_as_their_magnitude_and_a_smooth_phase() -> None:
-    """Against real letters of the same numbers, and the polynomial of degree 2 that fits the phase."""
-    rng = (Stream(3) / "train").rng()
-    u = torch.rand(40, letters.NUMBERS + COEFFICIENTS, generator=rng, dtype=torch.float64)
-    image, label = Letters(size=12, phase=0.5)._draw("train", 40, (Stream(3) / "train").rng())
-    assert image.shape == (40, 2, 12, 12)
-    expected = (u[:, 0] * 26).long()
-    assert torch.equal(label, expected)
-    wanted = 0.5 * torch.special.ndtri(u[:, letters.NUMBERS :]).float()
-    ink = torch.complex(image[:, 0], image[:, 1]).flatten(1)
-    phase = wanted @ monomials(12)
-    straight = (ink * torch.polar(torch.ones_like(phase), -phase)).numpy()
-    assert np.abs(straight.imag).max() < 1e-5
-    assert straight.real.min() > -1e-5
-    assert straight.real.max() <= 1 + 1e-5
-    plain = Letters(size=12, phase=0.0)._draw("train", 40, (Stream(3) / "train").rng())[0]
-    assert float(plain[:, 1].abs().max()) == 0.0
-    assert np.abs(straight.real - plain[:, 0].flatten(1).numpy()).max() < 1e-5
-    assert float((image - plain).abs().max()) > 0.3  # the control: the phase turns the ink
-
-
-def test_more_complex_letters_leave_the_first_ones_as_they_were() -> None:
-    few = Letters(size=12, phase=0.5).load(20, 5, Stream(0) / "data")
-    many = Letters(size=12, phase=0.5).load(30, 9, Stream(0) / "data")
-    assert torch.equal(few.train, many.train[:20])
-    assert not torch.equal(few.train, many.train[10:])
 
 
 def test_letters_refuse() -> None:
