@@ -6,11 +6,12 @@ share `delta` of what `A` measured, and is judged on all that `A` measured. Wher
 has full rank the minimiser is `E[x | A' x_t, A']`.
 
 That is the minimiser for the law of the data. In a sample each signal has one mask, and an `A'` that is
-almost `A` tells which signal it is. A network then learns to know signals by their masks, and makes little
-use of what it sees of them: on other masks its estimates are those of a narrower law, and students that it
-judges become narrow (see the claim `mask_names_signal`). So `delta` is large enough in training that many
-masks could have left the same `A'`. Samples are made through masks of which less is dropped, because what a
-fixed mask hides is filled in by means (see the claim `fixed_mask_sampler`).
+almost `A` may tell which signal it is. A network then learns to know signals by their masks, and makes
+little use of what it sees of them: on other masks its estimates are those of a narrower law, and students
+that it judges become narrow (see the claim `mask_names_signal`). Where few signals share their mask,
+`delta` should be so large in training that many masks could have left the same `A'`. Samples may be made
+through masks of which less is dropped, because what a fixed mask hides is filled in by means (see the claim
+`fixed_mask_sampler`).
 
 Under measurement noise the entries that the denoiser sees are judged by Tweedie's formula, as in
 Consistent Diffusion Meets Tweedie (Daras et al., 2024), https://arxiv.org/abs/2404.10177.
@@ -51,7 +52,9 @@ class AmbientDiffusion:
     several coils, which shows some directions in part.
 
     Args:
-        delta: The share of what was measured that the further corruption drops in training, in (0, 1).
+        delta: The share of what was measured that the further corruption drops in training, in (0, 1). The
+            default is that of the paper. Methods that are told no objective take another where masks differ
+            from signal to signal: see `fitting` in `methods/choice.py`.
         judged: Whether the loss counts all that was measured, or only what the further
             corruption left, which leaves the rest of the estimate untrained.
         p_mean: The mean of `log(sigma / sigma_data)`, before the condition `sigma > sigma_y`.
@@ -59,7 +62,7 @@ class AmbientDiffusion:
         sampling_delta: The share that the further corruption drops when samples are made, in (0, 1).
     """
 
-    delta: float = 0.5
+    delta: float = 0.1
     judged: Judged = "measured"
     p_mean: float = -0.5
     p_std: float = 1.2
@@ -83,7 +86,7 @@ class AmbientDiffusion:
         return None
 
     def draw(self, corruption: Corruption, shape: tuple[int, ...], n: int, rng: torch.Generator) -> Operator:
-        """Further corrupted draws of A, of which less is dropped than in training."""
+        """Further corrupted draws of A, of which another share is dropped than in training."""
         further = corruption.operator.draw(shape, n, rng).further(self.sampling_delta, rng)
         assert further is not None
         return further
