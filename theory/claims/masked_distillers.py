@@ -2,10 +2,10 @@ r"""The distillers themselves, on random masks: they compare seen entries alone,
 
 Each mask M compares the law $M S M + \tau M$ of seen fakes with that of seen data. For SiD the update is
 $\sum_M p_M \tau^2 M [P_M^2 - Q_M^2 + (2\alpha - 1)(P_M - Q_M)^2] M U$ with the precisions $P_M$ of noisy
-fakes and $Q_M$ of noisy data, for DMD $\sum_M p_M \tau M (P_M - Q_M) M U$. It vanishes at $S = \Sigma$, and
-from a narrow start it ends there if masks show all pairs at times. Neither the comparison of seen entries,
-nor the division by the teacher's error, nor $\alpha$ makes a student narrow whose teacher and critic are
-exact.
+fakes and $Q_M$ of noisy data, for DMD $\sum_M p_M \tau M (P_M - Q_M) M U$, but for the division by the
+teacher's error. It vanishes at $S = \Sigma$, and from a narrow start it ends there if masks show all pairs
+at times. Neither the comparison of seen entries, nor the division by the teacher's error, nor $\alpha$
+makes a student narrow whose teacher and critic are exact.
 """
 
 from __future__ import annotations
@@ -39,12 +39,13 @@ def share(mask: tuple[int, ...]) -> float:
     return float(KEEP ** sum(mask) * (1 - KEEP) ** (len(mask) - sum(mask)))
 
 
-def update(distiller: Distiller, U: Tensor, masks: Masks, *, scaled: bool = True) -> Tensor:
-    """The mean update over masks; one that shows nothing gives none."""
+def update(distiller: Distiller, U: Tensor, masks: Masks, *, divided: bool) -> Tensor:
+    """The mean update over masks, `divided` by the teacher's error or not; what shows nothing gives none."""
     moved = torch.zeros_like(U)
     for mask in masks:
         seen = Corrupted(torch.diag(torch.tensor(mask, dtype=torch.float64)), 0.0)
-        moved += share(mask) * velocity(distiller, U, seen.covariance(COV), corrupted=seen, scaled=scaled)
+        force = velocity(distiller, U, seen.covariance(COV), corrupted=seen, scaled=not divided)
+        moved += share(mask) * force
     return moved
 
 
@@ -64,7 +65,7 @@ def ended(distiller: Distiller, masks: Masks) -> Tensor:
     """The student's covariance, from a narrow start."""
     U = NARROW
     for _ in range(STEPS):
-        U = U + RATE * update(distiller, U, masks, scaled=False)
+        U = U + RATE * update(distiller, U, masks, divided=True)
     return U @ U.mT
 
 
@@ -73,11 +74,11 @@ def evidence(masks: Masks) -> tuple[Check, ...]:
     truth, checks = torch.linalg.cholesky(COV), []
     for name, (each, _) in DISTILLERS.items():
         theory = closed(name, NARROW, masks)
-        off = float((update(each, NARROW, masks, scaled=False) - theory).norm() / theory.norm())
+        off = float((update(each, NARROW, masks, divided=False) - theory).norm() / theory.norm())
         checks.append(Check(f"{name}, update: error", off, 0.0))
-        for scaled in (True, False):
-            at = "divided by the teacher's error" if scaled else "undivided"
-            size = float(update(each, truth, masks, scaled=scaled).norm())
+        for divided in (True, False):
+            at = "divided by the teacher's error" if divided else "undivided"
+            size = float(update(each, truth, masks, divided=divided).norm())
             checks.append(Check(f"{name}, update at the clean law, {at}", size, 0.0))
         error = float((ended(each, masks) - COV).norm())
         checks.append(Check(f"{name}, from a narrow start: error", error, 0.0, floor=CLOSE))
