@@ -3,8 +3,17 @@ r"""Ambient Diffusion: learning through masks, with or without noise, by a furth
 Ambient Diffusion: Learning Clean Distributions from Corrupted Data (Daras et al., 2023),
 https://arxiv.org/abs/2305.19256. The denoiser sees `A' x_t` and `A'`, where `A'` drops a
 share `delta` of what `A` measured, and is judged on all that `A` measured. Where `E[A^T A | A']`
-has full rank the minimiser is `E[x | A' x_t, A']`. Under measurement noise the entries that the
-denoiser sees are judged by Tweedie's formula, as in
+has full rank the minimiser is `E[x | A' x_t, A']`.
+
+That is the minimiser for the law of the data. In a sample each signal has one mask, and an `A'` that is
+almost `A` may tell which signal it is. A network then learns to know signals by their masks, and makes
+little use of what it sees of them: on other masks its estimates are those of a narrower law, and students
+that it judges become narrow (see the claim `mask_names_signal`). Where few signals share their mask,
+`delta` should be so large in training that many masks could have left the same `A'`. Samples may be made
+through masks of which less is dropped, because what a fixed mask hides is filled in by means (see the claim
+`fixed_mask_sampler`).
+
+Under measurement noise the entries that the denoiser sees are judged by Tweedie's formula, as in
 Consistent Diffusion Meets Tweedie (Daras et al., 2024), https://arxiv.org/abs/2404.10177.
 """
 
@@ -43,21 +52,26 @@ class AmbientDiffusion:
     several coils, which shows some directions in part.
 
     Args:
-        delta: The share of what was measured that the further corruption drops, in (0, 1).
+        delta: The share of what was measured that the further corruption drops in training, in (0, 1). The
+            default is that of the paper. Methods that are told no objective take another where masks differ
+            from signal to signal: see `fitting` in `methods/choice.py`.
         judged: Whether the loss counts all that was measured, or only what the further
             corruption left, which leaves the rest of the estimate untrained.
         p_mean: The mean of `log(sigma / sigma_data)`, before the condition `sigma > sigma_y`.
         p_std: The standard deviation of `log sigma`, before the condition.
+        sampling_delta: The share that the further corruption drops when samples are made, in (0, 1).
     """
 
     delta: float = 0.1
     judged: Judged = "measured"
     p_mean: float = -0.5
     p_std: float = 1.2
+    sampling_delta: float = 0.1
 
     def __post_init__(self) -> None:
-        if not 0 < self.delta < 1:
-            raise ValueError(f"delta must be in (0, 1), got {self.delta}")
+        for name in ("delta", "sampling_delta"):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(f"{name} must be in (0, 1), got {getattr(self, name)}")
         if self.judged not in get_args(Judged):
             raise ValueError(f"judged must be one of {', '.join(get_args(Judged))}, got {self.judged!r}")
 
@@ -72,8 +86,8 @@ class AmbientDiffusion:
         return None
 
     def draw(self, corruption: Corruption, shape: tuple[int, ...], n: int, rng: torch.Generator) -> Operator:
-        """Further corrupted draws of A, as the denoiser saw them in training."""
-        further = corruption.operator.draw(shape, n, rng).further(self.delta, rng)
+        """Further corrupted draws of A, of which another share is dropped than in training."""
+        further = corruption.operator.draw(shape, n, rng).further(self.sampling_delta, rng)
         assert further is not None
         return further
 

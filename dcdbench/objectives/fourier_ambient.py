@@ -28,11 +28,12 @@ class FourierAmbient(AmbientDiffusion):
     is the same, `E[x | A' x_t, A']`, since the range of `A^H A` is that of `A^H`.
 
     Args:
-        delta: The share of what was measured that the further corruption drops, in (0, 1).
+        delta: The share of what was measured that the further corruption drops in training, in (0, 1).
         judged: Whether the loss counts all that was measured, or only what the further
             corruption left, which leaves the rest of the estimate untrained.
         p_mean: The mean of `log(sigma / sigma_data)`, before the condition `sigma > sigma_y`.
         p_std: The standard deviation of `log sigma`, before the condition.
+        sampling_delta: The share that the further corruption drops when samples are made, in (0, 1).
     """
 
     def supports(self, corruption: Corruption) -> str | None:

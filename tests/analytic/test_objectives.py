@@ -332,14 +332,19 @@ def test_errors_say_what_is_wrong() -> None:
     with pytest.raises(ValueError, match="IdentityDraw has no further corruption"):
         AmbientDiffusion().view(m, torch.ones(3, dtype=torch.float64), rng())
     for delta in (0.0, 1.0, -0.1):
-        with pytest.raises(ValueError, match=r"delta must be in \(0, 1\)"):
+        with pytest.raises(ValueError, match=r"^delta must be in \(0, 1\)"):
             AmbientDiffusion(delta=delta)
+        with pytest.raises(ValueError, match=r"^sampling_delta must be in \(0, 1\)"):
+            AmbientDiffusion(sampling_delta=delta)
 
 
 def test_the_draw_of_a_conditional_objective_is_further_corrupted() -> None:
-    A = AmbientDiffusion(delta=0.5).draw(Corruption(Inpainting(0.8)), (1000,), 100, rng())
-    assert isinstance(A, Mask)
-    assert float(A.mask.mean()) == pytest.approx(0.4, abs=0.01)
+    """By its share for sampling, whatever the training drops."""
+    for delta in (0.2, 0.9):
+        objective = AmbientDiffusion(delta=delta, sampling_delta=0.5)
+        A = objective.draw(Corruption(Inpainting(0.8)), (1000,), 100, rng())
+        assert isinstance(A, Mask)
+        assert float(A.mask.mean()) == pytest.approx(0.4, abs=0.01)
     assert Standard().draw(ANY, (2,), 3, rng()) is None
     assert AmbientTweedie().draw(ANY, (2,), 3, rng()) is None
 

@@ -119,13 +119,13 @@ def test_the_start_has_the_width_of_the_greatest_level() -> None:
 
 def test_a_conditional_denoiser_keeps_one_mask_for_the_whole_trajectory() -> None:
     denoiser = Exact()
-    Heun(AmbientDiffusion(delta=0.4), "full", 0.0, steps=5).sample(denoiser, MASKED, 4000, rng())
+    Heun(AmbientDiffusion(sampling_delta=0.4), "full", 0.0, steps=5).sample(denoiser, MASKED, 4000, rng())
     masks = [A.mask for A in denoiser.draws if isinstance(A, Mask)]
     assert len(masks) == len(denoiser.inputs) == 9
     assert all(torch.equal(masks[0], mask) for mask in masks)
     for mask, x in zip(masks, denoiser.inputs, strict=True):
         assert bool((x[mask == 0] == 0).all())  # it is shown nothing else
-    assert float(masks[0].mean()) == pytest.approx(0.6 * 0.6, abs=0.03)  # as in training: kept twice
+    assert float(masks[0].mean()) == pytest.approx(0.6 * 0.6, abs=0.03)  # kept twice
 
 
 def test_one_step_is_one_call_at_the_level_of_the_input() -> None:
@@ -152,7 +152,7 @@ def test_a_generator_is_differentiable_but_samples_are_not() -> None:
 
 def test_a_masked_generator_sees_latents_through_fresh_masks() -> None:
     denoiser = Exact()
-    generate(denoiser, AmbientDiffusion(delta=0.4), MASKED, 4000, 5.0, "seen", rng())
+    generate(denoiser, AmbientDiffusion(sampling_delta=0.4), MASKED, 4000, 5.0, "seen", rng())
     (A,) = denoiser.draws
     assert isinstance(A, Mask) and bool((denoiser.inputs[0][A.mask == 0] == 0).all())
     assert float(A.mask.mean()) == pytest.approx(0.36, abs=0.03)
@@ -160,7 +160,7 @@ def test_a_masked_generator_sees_latents_through_fresh_masks() -> None:
 
 def test_a_masked_generator_may_see_all_of_its_latents() -> None:
     denoiser = Exact()
-    generate(denoiser, AmbientDiffusion(delta=0.4), MASKED, N, 5.0, "full", rng())
+    generate(denoiser, AmbientDiffusion(sampling_delta=0.4), MASKED, N, 5.0, "full", rng())
     assert isinstance(denoiser.draws[0], Mask) and bool((denoiser.inputs[0] != 0).all())
     assert covariance_error(denoiser.inputs[0], 2.5**2 * torch.eye(2, dtype=torch.float64)) < 4.5
 

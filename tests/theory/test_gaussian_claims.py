@@ -114,7 +114,8 @@ def test_the_ideal_teacher_of_the_benchmark_has_the_law_of_the_claim() -> None:
     cov, n = fixed_mask_sampler.correlated(0.8), 100_000
     law = Gaussian(torch.zeros(2), cov)
     further, shown = fixed_mask_sampler.FURTHER, fixed_mask_sampler.SHOWN
-    objective, corruption = AmbientDiffusion(delta=further), Corruption(Inpainting(shown / (1 - further)))
+    objective = AmbientDiffusion(sampling_delta=further)
+    corruption = Corruption(Inpainting(shown / (1 - further)))
     x = FilledMean(law, objective, corruption, 1e-3).sample(n, torch.Generator().manual_seed(0))
     expected = torch.stack([fixed_mask_sampler.sampled(mask, cov) for mask in fixed_mask_sampler.ALL]).mean(0)
     squares = x[:, :, None] * x[:, None]

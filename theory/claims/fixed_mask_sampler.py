@@ -58,7 +58,8 @@ def _flow(mask: tuple[int, ...], cov: Tensor, steps: int) -> Tensor:
 
 def drawn() -> tuple[Check, ...]:
     """How often the objective shows each mask when it samples: it draws a further corruption."""
-    objective, corruption = AmbientDiffusion(delta=FURTHER), Corruption(Inpainting(SHOWN / (1 - FURTHER)))
+    objective = AmbientDiffusion(sampling_delta=FURTHER)
+    corruption = Corruption(Inpainting(SHOWN / (1 - FURTHER)))
     masks = objective.draw(corruption, (2,), DRAWS, torch.Generator().manual_seed(0))
     seen = masks.tensors()["mask"]
     shares = {mask: float((seen == torch.tensor(mask)).all(1).double().mean()) for mask in ALL}
