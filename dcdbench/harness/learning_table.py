@@ -1,0 +1,101 @@
+"""Learning curves as tables, and as a document for programs."""
+
+from __future__ import annotations
+
+__all__ = ["document", "tables", "unfinished"]
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from dcdbench.harness.board import Board
+from dcdbench.harness.leaderboard import ARROWS, heading
+from dcdbench.harness.learning import PHASES, Line, Panel, Point
+from dcdbench.harness.standing import Standing
+from dcdbench.harness.table import Entry, Table, Tables, estimate, number
+
+
+def tables(found: Sequence[Panel], board: Board, aside: Sequence[str] = ()) -> Tables:
+    """A table for each panel, with a row for each number of steps.
+
+    Args:
+        found: The panels.
+        board: What they were made from.
+        aside: The tasks that have no curve.
+    """
+    notes = [f"Without a result: {line}." for line in unfinished(found, board)]
+    if aside:
+        notes.append(f"Without a curve, because the budget does not vary: {', '.join(aside)}.")
+    return Tables(f"{heading(board)}: learning curves", tuple(map(_table, found)), tuple(notes))
+
+
+def _table(panel: Panel) -> Table:
+    columns = ("steps", *(f"{line.method}, batch {line.batch}" for line in panel.lines))
+    counts = sorted({p.steps for line in panel.lines for p in line.points})
+    rows = [(Entry(f"{n}", float(n)), *(_entry(line, n) for line in panel.lines)) for n in counts]
+    if math.isfinite(panel.floor):
+        floor = Entry(number(panel.floor), panel.floor)
+        rows.append((Entry("floor"), *(floor for _ in panel.lines)))
+    unit = f", {panel.info.unit}" if panel.info.unit else ""
+    caption = f"By {PHASES[panel.phase]}{unit}."
+    title = f"{panel.task}: {panel.info.name}{ARROWS[panel.info.direction]}"
+    return Table(title, caption, columns, tuple(rows))
+
+
+def _entry(line: Line, count: int) -> Entry:
+    """The number of a line after so many steps, or what became of it."""
+    for point in line.points:
+        if point.steps == count:
+            return estimate(point.quality) if point.drawn else Entry(point.state)
+    return Entry("")
+
+
+def unfinished(found: Sequence[Panel], board: Board) -> list[str]:
+    """A phrase for each variant and method of which some seed has no result, with the reason."""
+    points = (p for panel in found for line in panel.lines for p in line.points)
+    return [text for task in dict.fromkeys(p.task for p in points) for text in _accounts(board, task)]
+
+
+def _accounts(board: Board, task: str) -> Iterator[str]:
+    s = Standing(board, task)
+    yield from (f"{task}: {text}" for text in s.accounts())
+    for method in s.names:
+        absent = [c.seed for c in s.cells(method) if c.status == "missing"]
+        if absent:
+            yield f"{task}: {method}: missing at seed{'s' * (len(absent) > 1)} {', '.join(map(str, absent))}"
+
+
+def document(found: Sequence[Panel], board: Board, aside: Sequence[str] = ()) -> dict[str, Any]:
+    """The curves as JSON; a number that is not finite is null."""
+    return {
+        "suite": board.suite,
+        "panels": [_panel(panel) for panel in found],
+        "without_result": unfinished(found, board),
+        "without_curve": list(aside),
+    }
+
+
+def _panel(panel: Panel) -> dict[str, Any]:
+    info = panel.info
+    return {
+        "task": panel.task,
+        "value": info.name,
+        "direction": info.direction,
+        "unit": info.unit,
+        "phase": panel.phase,
+        "floor": _finite(panel.floor),
+        "lines": [
+            {"method": line.method, "batch": line.batch, "points": [_point(p) for p in line.points]}
+            for line in panel.lines
+        ],
+    }
+
+
+def _point(p: Point) -> dict[str, Any]:
+    q = p.quality
+    numbers = {"mean": _finite(q.mean), "low": _finite(q.low), "high": _finite(q.high), "n": q.n}
+    return {"steps": p.steps, "task": p.task, **numbers, "state": p.state}
+
+
+def _finite(x: float) -> float | None:
+    return x if math.isfinite(x) else None
