@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["command"]
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from dcdbench.commands.options import (
 
 if TYPE_CHECKING:
     from dcdbench.harness.board import Board
+    from dcdbench.harness.learning import Panel
     from dcdbench.harness.table import Tables
 
 
@@ -77,7 +79,6 @@ def command(
     not finite. Nothing is trained. Exit code 3: nothing is finished.
     """
     from dcdbench.harness import learning, learning_picture, learning_table
-    from dcdbench.harness.leaderboard import heading
     from dcdbench.harness.plan import make_plan
     from dcdbench.harness.results import collect
     from dcdbench.harness.store import Store
@@ -87,9 +88,8 @@ def command(
     board = collect(plan, Store(store))
     _known(board, values)
     found, aside = learning.panels(plan, board, values), learning.flat(opened)
-    over = "mean and 95 % interval over seeds" if board.counts[-1] > 1 else "one seed, so without intervals"
     try:
-        count = learning_picture.draw(output, f"suite {heading(board)}: {over}", found)
+        count = learning_picture.draw(output, _title(board, found), found)
     except ValueError as error:
         raise click.UsageError(f"{error}; choose some with -m or -t") from error
     if not count:
@@ -110,6 +110,14 @@ def _known(board: Board, values: tuple[str, ...]) -> None:
             raise click.BadParameter(
                 f"expected one of {', '.join(board.values)}, got {name!r}", param_hint="--value"
             )
+
+
+def _title(board: Board, found: Sequence[Panel]) -> str:
+    """What the picture shows, and how many of its points are not there."""
+    drawn = [p.drawn for panel in found for line in panel.lines for p in line.points]
+    absent = f"; {drawn.count(False)} of {len(drawn)} points have no result" if not all(drawn) else ""
+    over = "mean and 95 % interval over seeds" if board.counts[-1] > 1 else "one seed, so without intervals"
+    return f"suite {board.suite}: {over}{absent}"
 
 
 def _write(tables: Tables, into: Path | None, name: str) -> None:

@@ -22,7 +22,14 @@ MOST_TICKS = 6
 # One for each method: Okabe and Ito's, which colour-blind readers tell apart, https://jfly.uni-koeln.de/color/
 HUES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 # A marker and a style of lines for each batch size.
-LOOKS = (("o", "-"), ("s", ":"), ("^", "-."), ("D", (0, (5, 1, 1, 1))))
+LOOKS = (
+    ("o", "-"),
+    ("s", ":"),
+    ("^", "-."),
+    ("D", (0, (8, 2))),
+    ("v", (0, (5, 1, 1, 1))),
+    ("P", (0, (1, 3))),
+)
 
 
 def draw(path: Path, title: str, found: Sequence[Panel]) -> int:

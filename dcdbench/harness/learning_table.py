@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dcdbench.harness.board import Board
-from dcdbench.harness.leaderboard import ARROWS, heading
+from dcdbench.harness.leaderboard import ARROWS, heading, made_by
 from dcdbench.harness.learning import PHASES, Line, Panel, Point
-from dcdbench.harness.standing import Standing
+from dcdbench.harness.standing import Standing, span
 from dcdbench.harness.table import Entry, Table, Tables, estimate, number
 
 
@@ -26,7 +26,14 @@ def tables(found: Sequence[Panel], board: Board, aside: Sequence[str] = ()) -> T
     notes = [f"Without a result: {line}." for line in unfinished(found, board)]
     if aside:
         notes.append(f"Without a curve, because the budget does not vary: {', '.join(aside)}.")
-    return Tables(f"{heading(board)}: learning curves", tuple(map(_table, found)), tuple(notes))
+    notes.append(f"{_reading(board)} Each was trained from the start, for so many steps.")
+    return Tables(f"{heading(board)}: learning curves", tuple(map(_table, found)), (*notes, *made_by(board)))
+
+
+def _reading(board: Board) -> str:
+    if board.counts == (1,):
+        return "One seed, which gives no interval."
+    return f"Mean ± half of the 95 % interval over {span(board.counts, 'seed')}."
 
 
 def _table(panel: Panel) -> Table:
@@ -51,18 +58,29 @@ def _entry(line: Line, count: int) -> Entry:
 
 
 def unfinished(found: Sequence[Panel], board: Board) -> list[str]:
-    """A phrase for each variant and method of which some seed has no result, with the reason."""
-    points = (p for panel in found for line in panel.lines for p in line.points)
-    return [text for task in dict.fromkeys(p.task for p in points) for text in _accounts(board, task)]
+    """A phrase for each line and reason for which some of its cells have no result: after how many steps."""
+    steps: dict[tuple[str, str], list[int]] = {}
+    for panel in found:
+        for line in panel.lines:
+            for point in line.points:
+                for reason in _reasons(board, point.task, line.method):
+                    known = steps.setdefault((f"{panel.task}: {line.method}, batch {line.batch}", reason), [])
+                    known += [point.steps] * (point.steps not in known)
+    return [f"{line}, steps {', '.join(map(str, n))}: {reason}" for (line, reason), n in steps.items()]
 
 
-def _accounts(board: Board, task: str) -> Iterator[str]:
-    s = Standing(board, task)
-    yield from (f"{task}: {text}" for text in s.accounts())
-    for method in s.names:
-        absent = [c.seed for c in s.cells(method) if c.status == "missing"]
-        if absent:
-            yield f"{task}: {method}: missing at seed{'s' * (len(absent) > 1)} {', '.join(map(str, absent))}"
+def _reasons(board: Board, task: str, method: str) -> Iterator[str]:
+    """Why a method has no result on a task, with the seeds if that is so for some of them only."""
+    cells = Standing(board, task).cells(method)
+    seeds: dict[str, list[int]] = {}
+    for c in cells:
+        if c.status != "done":
+            seeds.setdefault(f"{c.status}: {c.reason}" if c.reason else c.status, []).append(c.seed)
+    for reason, some in seeds.items():
+        yield reason if len(some) == len(cells) else f"seeds {', '.join(map(str, some))} {reason}"
+    for skip in board.skips:
+        if (skip.task, skip.method) == (task, method):
+            yield f"skipped: {skip.reason}"
 
 
 def document(found: Sequence[Panel], board: Board, aside: Sequence[str] = ()) -> dict[str, Any]:
