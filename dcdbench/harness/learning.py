@@ -95,8 +95,7 @@ def panels(plan: Plan, board: Board, values: Sequence[str] = ()) -> tuple[Panel,
     phases: dict[str, str] = {}
     mistakes: list[Mistake] = []
     for task, variants in groups.items():
-        varied = _varied(variants)
-        if varied:
+        if varied := _varied(variants):
             phases[task] = varied[0]
             mistakes += _mistakes(task, variants, varied)
     if mistakes or not phases:
@@ -141,21 +140,26 @@ def _varied(variants: Sequence[Task]) -> list[str]:
 
 def _mistakes(task: str, variants: Sequence[Task], varied: Sequence[str]) -> Iterator[Mistake]:
     """Why the variants of a task are no curve."""
-    path, advice = f"tasks.{task}", f"choose some of them, as in -t '{variants[0].name}'"
+    path, advice = f"tasks.{task}", "choose variants with -t, which takes patterns of their names"
     if len(varied) > 1:
-        text = f"a curve varies one phase; at one batch size, these vary {' and '.join(varied)}: {advice}"
-        yield Mistake(f"{path}.budget", text)
-        return
-    first, others = variants[0], [f.name for f in fields(Task) if f.name not in ("name", "budget")]
-    differ = [name for name in others if any(getattr(t, name) != getattr(first, name) for t in variants)]
-    differ += ["budget.match"] * (len({t.budget.match for t in variants}) > 1)
-    if differ:
-        yield Mistake(path, f"the variants of a curve differ in the budget alone: {advice}", differ)
-    for batch, same in _by_batch(variants).items():
-        counts = [steps(_kimg(t.budget, varied[0]), batch) for t in same]
-        if len({*counts}) < len(counts):
-            text = f"points of a curve differ in their steps, and at batch {batch} these are not different"
-            yield Mistake(f"{path}.budget", text, sorted(counts))
+        yield Mistake(f"{path}.budget", f"a curve varies the length of one phase: {advice}", list(varied))
+    elif differ := _differ(variants):
+        yield Mistake(
+            path, f"the variants of a curve differ in the length of a phase alone: {advice}", differ
+        )
+    else:
+        for batch, same in _by_batch(variants).items():
+            counts = sorted(steps(_kimg(t.budget, varied[0]), batch) for t in same)
+            if len({*counts}) < len(counts):
+                text = f"points of a curve differ in their steps, and at batch {batch} some do not"
+                yield Mistake(f"{path}.budget", text, counts)
+
+
+def _differ(variants: Sequence[Task]) -> list[str]:
+    """The fields in which tasks differ, beside their names and the lengths and batch sizes of trainings."""
+    first, names = variants[0], [f.name for f in fields(Task) if f.name not in ("name", "budget")]
+    found = [name for name in names if any(getattr(t, name) != getattr(first, name) for t in variants)]
+    return found + ["budget.match"] * (len({t.budget.match for t in variants}) > 1)
 
 
 def _nothing(groups: Mapping[str, object]) -> Mistake:
@@ -180,23 +184,17 @@ def _panel(
     factors: Mapping[tuple[str, str], float],
 ) -> Panel:
     standings = {t.name: Standing(board, t.name) for t in variants}
-    methods = dict.fromkeys(method for s in standings.values() for method in s.names)
     lines = []
-    for method in methods:
+    for method in dict.fromkeys(method for s in standings.values() for method in s.names):
         for batch, same in _by_batch(variants).items():
-            found = [
-                _point(standings[t.name], t.budget, method, phase, info, factors[t.name, method])
-                for t in same
-            ]
+            settings = [(standings[t.name], t.budget, factors[t.name, method]) for t in same]
+            found = [_point(s, method, steps(f * _kimg(b, phase), batch), info) for s, b, f in settings]
             lines.append(Line(method, batch, tuple(sorted(found, key=lambda p: p.steps))))
     floor = {seed: x for s in standings.values() for seed, x in s.floor(info.name).items()}
     return Panel(task, info, phase, tuple(lines), mean_interval(floor.values()).mean)
 
 
-def _point(s: Standing, budget: Budget, method: str, phase: str, info: ValueInfo, factor: float) -> Point:
-    count = steps(factor * _kimg(budget, phase), budget.batch)
+def _point(s: Standing, method: str, count: int, info: ValueInfo) -> Point:
     outcomes = s.outcomes(method, info.name)
-    state = s.tally(method)
-    if not outcomes and s.done(method):
-        state = f"no {info.name}"
+    state = s.tally(method) if outcomes or not s.done(method) else f"no {info.name}"
     return Point(count, s.task, mean_interval(outcomes.values()), state)

@@ -51,10 +51,9 @@ def _table(panel: Panel) -> Table:
 
 def _entry(line: Line, count: int) -> Entry:
     """The number of a line after so many steps, or what became of it."""
-    for point in line.points:
-        if point.steps == count:
-            return estimate(point.quality) if point.drawn else Entry(point.state)
-    return Entry("")
+    found = [estimate(p.quality) if p.drawn else Entry(p.state) for p in line.points if p.steps == count]
+    # Budgets that are scaled for equal operations may have equal steps.
+    return found[0] if len(found) == 1 else Entry(" / ".join(e.text for e in found))
 
 
 def unfinished(found: Sequence[Panel], board: Board) -> list[str]:
