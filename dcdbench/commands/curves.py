@@ -88,6 +88,8 @@ def command(
     board = collect(plan, Store(store))
     _known(board, values)
     found, aside = learning.panels(plan, board, values), learning.flat(opened)
+    if not found:
+        raise click.UsageError(f"{suite} has no primary values: choose some with --value")
     try:
         count = learning_picture.draw(output, _title(board, found), found)
     except ValueError as error:

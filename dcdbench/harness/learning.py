@@ -80,12 +80,12 @@ class Panel:
 
 
 def steps(kimg: float, batch: int) -> int:
-    """How many steps a training on `kimg` thousands of images takes."""
-    return max(1, math.ceil(1000 * kimg / batch))
+    """How many steps a training on `kimg` > 0 thousands of images takes, >= 1."""
+    return math.ceil(1000 * kimg / batch)
 
 
 def panels(plan: Plan, board: Board, values: Sequence[str] = ()) -> tuple[Panel, ...]:
-    """A panel for each task with curves and each of its values: `values`, or its directed primary ones.
+    """A panel for each task with curves and each of its values: `values`, or its primary ones.
 
     Raises:
         SuiteError: No task has variants of different budgets, or those of a task are no curve: both phases
@@ -104,7 +104,7 @@ def panels(plan: Plan, board: Board, values: Sequence[str] = ()) -> tuple[Panel,
     return tuple(
         _panel(board, task, groups[task], phase, board.values[name], factors)
         for task, phase in phases.items()
-        for name in values or _directed(board, groups[task][0].name)
+        for name in values or board.primary_of(groups[task][0].name)
     )
 
 
@@ -168,11 +168,6 @@ def _nothing(groups: Mapping[str, object]) -> Mistake:
         "budget: {teacher_kimg: {grid: [64, 128]}, student_kimg: 32, batch: 128}, and no task has one"
     )
     return Mistake("tasks", text, [*groups])
-
-
-def _directed(board: Board, task: str) -> list[str]:
-    primary = [board.values[name] for name in board.primary_of(task)]
-    return [info.name for info in primary if info.direction != "neither"]
 
 
 def _panel(

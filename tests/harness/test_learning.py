@@ -137,6 +137,7 @@ def test_the_order_of_cells_and_of_the_grid_moves_nothing(made: Plan, tmp_path: 
     mixed = replace(full, cells=tuple(random.Random(1).sample(full.cells, len(full.cells))))
     tasks = dict(reversed(made.suite.tasks.items()))
     turned = replace(made, suite=replace(made.suite, tasks=tasks))
+    assert panels(turned, full) == panels(made, full)
     one, two = panels(made, full), panels(turned, mixed)
     assert [p.info.name for p in one] == [p.info.name for p in two] == ["sliced_w2", "recall"]
     assert [{(line.method, line.batch): line for line in p.lines} for p in one] == [
@@ -241,6 +242,9 @@ def test_what_is_drawn_is_what_there_is(made: Plan, tmp_path: Path, monkeypatch:
         drawn = [[p for p in line.points if p.drawn] for line in panel.lines]
         assert curves == [[[p.steps, p.quality.mean] for p in points] for points in drawn]
         assert sum(map(len, curves)) == 4 * 2 - 1
+        bars = [bar for c in axis.containers for bar in c.lines[2][0].get_segments()]
+        tops = [p.quality.high for points in drawn for p in points]
+        assert [bar[1, 1] for bar in bars] == pytest.approx(tops)
         (floor,) = [line for line in axis.lines if line.get_linestyle() == "--"]
         assert set(floor.get_ydata()) == {panel.floor}
         assert panel.info.direction in axis.get_title() and panel.info.unit in axis.get_ylabel()
@@ -304,6 +308,8 @@ def test_the_verb_refuses_what_it_cannot_draw(
     assert empty.exit_code == 3 and "run it first" in empty.stderr and not (tmp_path / "c.svg").exists()
     flat = invoke(path, "-t", "single")
     assert flat.exit_code == 2 and "needs a task with a grid over its budget" in str(flat.output)
+    none = invoke(path, "--set", "primary=[]")
+    assert none.exit_code == 2 and "no primary values" in none.output
     value = invoke(path, "--value", "beauty")
     assert value.exit_code == 2 and "sliced_w2" in value.output and "beauty" in value.output
 
