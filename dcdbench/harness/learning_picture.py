@@ -14,6 +14,7 @@ from dcdbench.harness.learning import PHASES, Line, Panel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -46,20 +47,30 @@ def draw(path: Path, title: str, found: Sequence[Panel]) -> int:
     columns = min(COLUMNS, len(shown))
     rows = -(-len(shown) // columns)
     figure, axes = subplots(rows, columns, (4.0 * columns, 3.0 * rows + 0.9))
-    handles: dict[str, Any] = {}
+    handles: dict[tuple[str, int], Any] = {}
     for axis, panel in zip(axes.flat, shown, strict=False):
         for line in panel.lines:
-            handle = _line(axis, line, hues[line.method], looks[line.batch])
-            handles.setdefault(f"{line.method}, batch {line.batch}", handle)
+            handles[line.method, line.batch] = _line(axis, line, hues[line.method], looks[line.batch])
         _frame(axis, panel)
     for axis in list(axes.flat)[len(shown) :]:
         axis.set_axis_off()
-    figure.legend(
-        handles.values(), handles.keys(), loc="outside lower center", ncols=columns, fontsize=8, frameon=False
-    )
+    _legend(figure, handles, list(hues), columns)
     figure.suptitle(title, fontsize=10)
     save(figure, path)
     return len(shown)
+
+
+def _legend(figure: Figure, handles: dict[tuple[str, int], Any], methods: list[str], columns: int) -> None:
+    """One for all panels, by method and batch size."""
+    order = sorted(handles, key=lambda name: (methods.index(name[0]), name[1]))
+    figure.legend(
+        [handles[name] for name in order],
+        [f"{method}, batch {batch}" for method, batch in order],
+        loc="outside lower center",
+        ncols=columns,
+        fontsize=8,
+        frameon=False,
+    )
 
 
 def _assigned(members: Iterable[K], marks: Sequence[V], noun: str) -> dict[K, V]:

@@ -62,7 +62,8 @@ def unfinished(found: Sequence[Panel], board: Board) -> list[str]:
     for panel in found:
         for line in panel.lines:
             for point in line.points:
-                for reason in _reasons(board, point.task, line.method):
+                reasons = list(_reasons(board, point.task, line.method))
+                for reason in reasons or [point.state] * (not point.drawn):
                     known = steps.setdefault((f"{panel.task}: {line.method}, batch {line.batch}", reason), [])
                     known += [point.steps] * (point.steps not in known)
     return [f"{line}, steps {', '.join(map(str, n))}: {reason}" for (line, reason), n in steps.items()]

@@ -186,7 +186,8 @@ def test_a_value_that_does_not_apply_is_no_number(made: Plan, tmp_path: Path) ->
     (_, panel) = panels(made, blind)
     assert not any(p.drawn for line in panel.lines for p in line.points)
     assert "no recall" in {e.text for row in tables([panel], blind).tables[0].rows for e in row}
-    json.dumps(document([panel], blind), allow_nan=False)
+    told = json.loads(json.dumps(document([panel], blind), allow_nan=False))["without_result"]
+    assert told[0] == "dots: teacher, batch 32, steps 32, 126: no recall" and len(told) == 4
 
 
 # Suites without curves
