@@ -53,11 +53,19 @@ class Line:
         method: Its name.
         batch: Images per step.
         points: One for each variant, those without a result too.
+        marks: What a reader must know of the method, as that it was granted clean data.
     """
 
     method: str
     batch: int
     points: tuple[Point, ...]
+    marks: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """For tables and legends."""
+        marks = f" [{', '.join(self.marks)}]" if self.marks else ""
+        return f"{self.method}{marks}, batch {self.batch}"
 
 
 @dataclass(frozen=True)
@@ -184,7 +192,8 @@ def _panel(
         for batch, same in _by_batch(variants).items():
             settings = [(standings[t.name], t.budget, factors[t.name, method]) for t in same]
             found = [_point(s, method, steps(f * _kimg(b, phase), batch), info) for s, b, f in settings]
-            lines.append(Line(method, batch, tuple(sorted(found, key=lambda p: p.steps))))
+            marks = dict.fromkeys(mark for s, *_ in settings for mark in s.marks(method))
+            lines.append(Line(method, batch, tuple(sorted(found, key=lambda p: p.steps)), tuple(marks)))
     floor = {seed: x for s in standings.values() for seed, x in s.floor(info.name).items()}
     return Panel(task, info, phase, tuple(lines), mean_interval(floor.values()).mean)
 

@@ -47,30 +47,25 @@ def draw(path: Path, title: str, found: Sequence[Panel]) -> int:
     columns = min(COLUMNS, len(shown))
     rows = -(-len(shown) // columns)
     figure, axes = subplots(rows, columns, (4.0 * columns, 3.0 * rows + 0.9))
-    handles: dict[tuple[str, int], Any] = {}
+    handles: dict[tuple[int, int, str], Any] = {}
     for axis, panel in zip(axes.flat, shown, strict=False):
         for line in panel.lines:
-            handles[line.method, line.batch] = _line(axis, line, hues[line.method], looks[line.batch])
+            place = list(hues).index(line.method), line.batch, line.label
+            handles[place] = _line(axis, line, hues[line.method], looks[line.batch])
         _frame(axis, panel)
     for axis in list(axes.flat)[len(shown) :]:
         axis.set_axis_off()
-    _legend(figure, handles, list(hues), columns)
+    order = sorted(handles)  # by method and batch size
+    _legend(figure, [handles[place] for place in order], [label for *_, label in order], columns)
     figure.suptitle(title, fontsize=10)
     save(figure, path)
     return len(shown)
 
 
-def _legend(figure: Figure, handles: dict[tuple[str, int], Any], methods: list[str], columns: int) -> None:
-    """One for all panels, by method and batch size."""
-    order = sorted(handles, key=lambda name: (methods.index(name[0]), name[1]))
-    figure.legend(
-        [handles[name] for name in order],
-        [f"{method}, batch {batch}" for method, batch in order],
-        loc="outside lower center",
-        ncols=columns,
-        fontsize=8,
-        frameon=False,
-    )
+def _legend(figure: Figure, handles: list[Any], labels: list[str], columns: int) -> None:
+    """One for all panels."""
+    more: Any = {"ncols": columns, "fontsize": 8, "frameon": False}
+    figure.legend(handles, labels, loc="outside lower center", **more)
 
 
 def _assigned(members: Iterable[K], marks: Sequence[V], noun: str) -> dict[K, V]:

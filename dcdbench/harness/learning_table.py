@@ -37,7 +37,7 @@ def _reading(board: Board) -> str:
 
 
 def _table(panel: Panel) -> Table:
-    columns = ("steps", *(f"{line.method}, batch {line.batch}" for line in panel.lines))
+    columns = ("steps", *(line.label for line in panel.lines))
     counts = sorted({p.steps for line in panel.lines for p in line.points})
     rows = [(Entry(f"{n}", float(n)), *(_entry(line, n) for line in panel.lines)) for n in counts]
     if math.isfinite(panel.floor):
@@ -64,7 +64,7 @@ def unfinished(found: Sequence[Panel], board: Board) -> list[str]:
             for point in line.points:
                 reasons = list(_reasons(board, point.task, line.method))
                 for reason in reasons or [point.state] * (not point.drawn):
-                    known = steps.setdefault((f"{panel.task}: {line.method}, batch {line.batch}", reason), [])
+                    known = steps.setdefault((f"{panel.task}: {line.label}", reason), [])
                     known += [point.steps] * (point.steps not in known)
     return [f"{line}, steps {', '.join(map(str, n))}: {reason}" for (line, reason), n in steps.items()]
 
@@ -103,7 +103,12 @@ def _panel(panel: Panel) -> dict[str, Any]:
         "phase": panel.phase,
         "floor": _finite(panel.floor),
         "lines": [
-            {"method": line.method, "batch": line.batch, "points": [_point(p) for p in line.points]}
+            {
+                "method": line.method,
+                "batch": line.batch,
+                "marks": list(line.marks),
+                "points": [_point(p) for p in line.points],
+            }
             for line in panel.lines
         ],
     }

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from dcdbench.cli import cli
 from dcdbench.harness import learning_picture, results
-from dcdbench.harness.board import Board, CellResult, Skip
+from dcdbench.harness.board import CLEAN, Board, CellResult, Skip
 from dcdbench.harness.costs import steps_of
 from dcdbench.harness.leaderboard import leaderboard
 from dcdbench.harness.learning import Panel, panels, steps
@@ -145,12 +145,15 @@ def test_the_order_of_cells_and_of_the_grid_moves_nothing(made: Plan, tmp_path: 
     ]
 
 
-def test_a_method_without_the_phase_is_a_level(made: Plan, tmp_path: Path) -> None:
-    """The teacher's stages are the same for all students of a batch size."""
-    trained = {
-        (c.seed, made.suite.tasks[c.task].budget.batch, c.trained[0]) for c in made.cells if "[" in c.task
-    }
-    assert len(trained) == 2 * 2
+def test_marks_are_told(made: Plan, tmp_path: Path) -> None:
+    def granted(c: CellResult) -> CellResult:
+        return replace(c, marks=(CLEAN,)) if c.method == "teacher" else c
+
+    for change, marks in ((lambda c: c, ""), (granted, " [clean data]")):
+        full = board(made, tmp_path, change)
+        columns = tables(panels(made, full), full).tables[0].columns
+        lines = [f"teacher{marks}, batch 32", f"teacher{marks}, batch 64", "dcd, batch 32", "dcd, batch 64"]
+        assert columns == ("steps", *lines)
 
 
 # What has no result
@@ -251,6 +254,8 @@ def test_what_is_drawn_is_what_there_is(made: Plan, tmp_path: Path, monkeypatch:
         assert panel.info.direction in axis.get_title() and panel.info.unit in axis.get_ylabel()
     looks = {(c.lines[0].get_color(), c.lines[0].get_marker()) for c in figures[0].axes[0].containers}
     assert len(looks) == 4
+    (legend,) = figures[0].legends
+    assert [text.get_text() for text in legend.get_texts()] == [line.label for line in found[0].lines]
 
 
 def test_the_picture_is_the_same_bytes_each_time(made: Plan, tmp_path: Path) -> None:
