@@ -41,6 +41,7 @@ tasks:
 methods: {teacher: teacher, dcd: dcd}
 metrics: [sliced_w2, frechet, manifold]
 primary: [sliced_w2, recall]
+reference: dcd
 """
 
 
@@ -100,15 +101,20 @@ def test_steps_are_the_lengths_of_the_trainings(made: Plan, tmp_path: Path) -> N
         ]
         for cell in made.cells
     }
-    (panel, _) = panels(made, board(made, tmp_path))
+    full = board(made, tmp_path)
+    (panel, _) = panels(made, full)
     assert panel.phase == "student"
     for line in panel.lines:
         if line.method == "dcd":
             assert [[p.steps] for p in line.points] == [lengths[p.task, "dcd"] for p in line.points]
             assert [p.steps for p in line.points] == {32: [32, 126], 64: [32, 125]}[line.batch]
     half = replace(made, cells=tuple(replace(c, share=Share(0.5)) for c in made.cells))
-    scaled = panels(half, board(made, tmp_path))[0].lines[-1]
+    scaled = panels(half, full)[0].lines[-1]
     assert [p.steps for p in scaled.points] == [16, 63]
+    least = replace(made, cells=tuple(replace(c, share=Share(1e-3)) for c in made.cells))
+    equal = tables(panels(least, full), full).tables[0].rows
+    assert [row[0].text for row in equal] == ["1", "floor"]
+    assert [entry.text.count(" / ") for entry in equal[0]] == [0, 1, 1, 1, 1]
 
 
 # Numbers
@@ -214,6 +220,11 @@ def test_a_value_that_does_not_apply_is_no_number(made: Plan, tmp_path: Path) ->
             "{grid: [0.5, 1]}",
             r"length of a phase alone.*\['sigma_y'\]",
         ),
+        (
+            "{teacher_kimg: {grid: [2, 4]}, student_kimg: 1, match: {grid: [images, flops]}}",
+            "0.5",
+            r"length of a phase alone.*\['budget.match'\]",
+        ),
         ("{teacher_kimg: {grid: [2, 2.1]}, student_kimg: 1}", "0.5", r"at batch 256 .*\[8, 9\]"),
         ("{teacher_kimg: {grid: [2, 2.01]}, student_kimg: 1}", "0.5", r"at batch 256 .*\[8, 8\]"),
     ],
@@ -256,6 +267,10 @@ def test_what_is_drawn_is_what_there_is(made: Plan, tmp_path: Path, monkeypatch:
     assert len(looks) == 4
     (legend,) = figures[0].legends
     assert [text.get_text() for text in legend.get_texts()] == [line.label for line in found[0].lines]
+    draw(tmp_path / "x.svg", "title", (replace(found[0], lines=found[0].lines[1::2]), found[1]))
+    assert [text.get_text() for text in figures[1].legends[0].get_texts()] == [
+        text.get_text() for text in legend.get_texts()
+    ]
 
 
 def test_the_picture_is_the_same_bytes_each_time(made: Plan, tmp_path: Path) -> None:
@@ -329,7 +344,9 @@ def test_the_students_of_a_batch_size_have_one_teacher_of_the_other_suite() -> N
     counts["letters-noise"] = [500, 1000, 2000]
     for made, phase in ((teachers, "teacher"), (students, "student")):
         assert made.suite.seeds == (100,) and not any(cell.reason for cell in made.cells)
-        for panel in panels(made, collect(made, Store("none"))):
+        found = panels(made, collect(made, Store("none")))
+        assert [(p.task, p.info.name) for p in found] == VALUES
+        for panel in found:
             assert panel.phase == phase
             assert all([p.steps for p in line.points] == counts[panel.task] for line in panel.lines)
             assert len({line.batch for line in panel.lines}) == 2
@@ -338,6 +355,13 @@ def test_the_students_of_a_batch_size_have_one_teacher_of_the_other_suite() -> N
     assert len(of) == 22 and set(of.values()) == longest and len(longest) == 6
     trained = {stage.key for stage in teachers.stages}
     assert all({c.stages["scores"], *c.trained} <= trained for c in students.cells if c.method != "dcd")
+
+
+VALUES = [
+    *(("ring-noise", name) for name in ("kl", "near_modes")),
+    *(("mixture-masks", name) for name in ("sliced_w2", "near_modes")),
+    *(("letters-noise", name) for name in ("feature_frechet", "feature_coverage", "sliced_w2")),
+]
 
 
 def _is_longest(made: Plan, name: str) -> bool:
