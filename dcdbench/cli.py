@@ -29,6 +29,7 @@ VERBS = {
     "sample": "Draw samples from a trained method.",
     "gallery": "Draw a picture of the samples of all methods of a suite.",
     "front": "Draw quality against cost, and which methods are on the front.",
+    "curves": "Draw quality against the number of steps, over a grid of budgets.",
     "replay": "Replay the step at which a training diverged.",
     "check": "Check the components of a plug-in file against their contracts.",
     "doctor": "Report on the environment, and on what is missing.",
