@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from theory.claim import Equalities, Verdict, verdict
-from theory.line import OBJECTIVES, Objective, pair_student, single_student, student_variance
+from theory.line import OBJECTIVES, Levels, Objective, pair_student, single_student, student_variance
 from theory.quadrature import (
     Mixture,
     fisher,
@@ -91,7 +91,7 @@ def test_objectives_of_normal_laws_are_their_closed_forms() -> None:
     v, c = 2.0, 3.0
     umegaki = 0.5 * (v * math.log(v / c) - v + c)
     by_kl = OBJECTIVES["reverse KL, dtau"]
-    by_fisher = Objective(True, by_kl.tau, by_kl.weights * by_kl.tau / 2)
+    by_fisher = Objective(True, Levels(lambda tau: tau / 2))
     assert by_kl(0.0, v, normal(0.0, c)) == pytest.approx(umegaki, abs=1e-6)
     assert by_fisher(0.0, v, normal(0.0, c)) == pytest.approx(umegaki, abs=1e-6)
     assert OBJECTIVES["reverse KL, tau = 0"](0.5, v, MIXED) == pytest.approx(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from theory.claim import OURS, Check, Claim, Control, Evidence, Verdict
 from theory.line import OBJECTIVES, student_variance
 from theory.quadrature import normal, pair, w2_squared, w2_transport
+from theory.stationary import stationary
 
 M, S2, NOISE = 1.0, 1.0, 1.0
 
@@ -18,7 +19,7 @@ def evidence(aware: bool) -> Evidence:
     clean, teacher = pair(M, S2), pair(M, S2 + NOISE)
     added = NOISE if aware else 0.0
     v = student_variance("reverse KL, dtau", teacher, 0.1, 20.0, aware=added)
-    root = OBJECTIVES["reverse KL, dtau"].stationary(0.0, v + added, teacher) - added
+    root = stationary(OBJECTIVES["reverse KL, dtau"], 0.0, v + added, teacher).value - added
     return Evidence(
         Check("teacher", w2_squared(teacher, clean), w2_transport(teacher, clean)),
         Check("student", w2_squared(normal(0.0, v), clean), w2_transport(normal(0.0, root), clean)),

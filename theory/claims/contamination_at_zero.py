@@ -12,6 +12,7 @@ from __future__ import annotations
 from theory.claim import OURS, Check, Claim, Control, Evidence, Verdict
 from theory.line import OBJECTIVES, student_variance
 from theory.quadrature import Mixture, normal, w2_squared, w2_transport
+from theory.stationary import stationary
 
 CLEAN, R = normal(0.0, 1.0), 10.0
 HALF, PRINTED = (58.51, 37.999, 44.215), 1e-4  # variance and both distances, and their relative accuracy
@@ -21,7 +22,7 @@ def evidence(epsilon: float, printed: tuple[float, float, float] | None = None) 
     """The global minimiser by a scan, beside the root of the derivative; and the numbers as printed."""
     teacher = Mixture((1 - epsilon, epsilon), (0.0, 0.0), (1.0, R))
     v = student_variance("reverse KL, tau = 0", teacher, 0.5, 2 * R**2)
-    root = OBJECTIVES["reverse KL, tau = 0"].stationary(0.0, v, teacher)
+    root = stationary(OBJECTIVES["reverse KL, tau = 0"], 0.0, v, teacher).value
     far, near = w2_squared(teacher, CLEAN), w2_squared(normal(0.0, v), CLEAN)
     forward = 1 + epsilon * (R**2 - 1)
     above = Check("variance, beside that of forward KL", v, forward, 0.0, ">=" if printed else "<=")

@@ -20,6 +20,7 @@ from scipy.special import expit
 from theory.claim import OURS, Check, Control, Identity
 from theory.line import NORMAL, OBJECTIVES, Z
 from theory.quadrature import Array, Mixture
+from theory.stationary import stationary
 
 EPSILON, R = 0.05, 10.0
 FEW, MANY = (1, 4, 8, 16), (256, 1024, 4096)
@@ -80,7 +81,9 @@ def evidence(reverse: bool) -> tuple[Check, ...]:
     checks = []
     for name, each in levels.items():
         near = kept(1, each)
-        checks.append(Check(f"d=1, {name}", near, OBJECTIVES[name].stationary(0.0, 1 + near, line) - 1))
+        checks.append(
+            Check(f"d=1, {name}", near, stationary(OBJECTIVES[name], 0.0, 1 + near, line).value - 1)
+        )
     at_zero = {d: kept(d, ZERO) if reverse else forward(d) for d in FEW}
     rate = log(at_zero[8] / at_zero[16]) / 8
     checks.append(Check("level 0: rate", rate, log(R) - 0.5 - 0.5 * log(2 * log(R)), RATE))

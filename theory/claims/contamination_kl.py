@@ -11,6 +11,7 @@ from math import log
 from theory.claim import OURS, Check, Claim, Control, Evidence, Verdict
 from theory.line import OBJECTIVES, student_variance
 from theory.quadrature import Mixture, kl, kl_adaptive, normal, w2_squared
+from theory.stationary import stationary
 
 CLEAN = normal(0.0, 1.0)
 MINIMISED = 1e-5  # a minimum tells its place to the root of the rounding of its value
@@ -20,7 +21,7 @@ def evidence(epsilon: float, width: float) -> Evidence:
     """Reverse KL under d tau; that W2 is smaller beside."""
     teacher = Mixture((1 - epsilon, epsilon), (0.0, 0.0), (1.0, width))
     v = student_variance("reverse KL, dtau", teacher, 0.5, 2 * width**2)
-    root = OBJECTIVES["reverse KL, dtau"].stationary(0.0, v, teacher)
+    root = stationary(OBJECTIVES["reverse KL, dtau"], 0.0, v, teacher).value
     far = kl(CLEAN, teacher)
     return Evidence(
         Check("teacher", far, kl_adaptive(CLEAN, teacher)),

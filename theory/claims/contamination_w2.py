@@ -10,6 +10,7 @@ from __future__ import annotations
 from theory.claim import OURS, Check, Claim, Control, Evidence, Verdict
 from theory.line import OBJECTIVES, student_variance
 from theory.quadrature import Mixture, kl, minimum, normal, w2_squared, w2_transport
+from theory.stationary import stationary
 
 EPSILON, R = 0.5, 10.0
 CLEAN = normal(0.0, 1.0)
@@ -34,7 +35,7 @@ def evidence() -> Evidence:
     teacher = farness()
     largest = 1 + EPSILON * (R**2 - 1)
     v = student_variance("reverse KL, dtau", TEACHER, 0.5, 2 * R**2)
-    root = OBJECTIVES["reverse KL, dtau"].stationary(0.0, v, TEACHER)
+    root = stationary(OBJECTIVES["reverse KL, dtau"], 0.0, v, TEACHER).value
     others = [Check("variance", v, largest, relation="<=")]
     for name in OTHERS:
         found = student_variance(name, TEACHER, 0.5, 2 * R**2)

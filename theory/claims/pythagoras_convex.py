@@ -12,6 +12,7 @@ import numpy as np
 from theory.claim import OURS, Check, Claim, Control, Evidence, Verdict
 from theory.line import OBJECTIVES, student_variance
 from theory.quadrature import Array, Mixture, kl, kl_adaptive, normal
+from theory.stationary import stationary
 
 MEANS, STDS = (-3.0, 0.0, 2.5), (1.0, 0.7, 1.0)
 CLEAN = Mixture((0.2, 0.5, 0.3), MEANS, STDS)
@@ -54,7 +55,7 @@ def evidence_not_convex() -> Evidence:
     """Centred normal laws, which hold the clean one, under a broad contamination."""
     clean, teacher = normal(0.0, 1.0), Mixture((1 - LIGHT, LIGHT), (0.0, 0.0), (1.0, WIDE))
     v = student_variance("reverse KL, tau = 0", teacher, 0.5, 2 * WIDE**2)
-    v_root = OBJECTIVES["reverse KL, tau = 0"].stationary(0.0, v, teacher)
+    v_root = stationary(OBJECTIVES["reverse KL, tau = 0"], 0.0, v, teacher).value
     return Evidence(
         Check("teacher", kl(clean, teacher), kl_adaptive(clean, teacher)),
         Check("student", kl(clean, normal(0.0, v)), 0.5 * (1 / v_root - 1 + np.log(v_root))),
