@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from theory.claim import Equalities, Verdict, verdict
+from theory.claim import Equalities, Verdict, verdict, verdict_of
 from theory.line import OBJECTIVES, Levels, Objective, pair_student, single_student, student_variance
 from theory.quadrature import (
     Mixture,
@@ -59,13 +59,14 @@ def test_atoms_have_distances() -> None:
 def test_a_tie_is_called_a_gain_no_more_often_than_intervals_allow() -> None:
     from theory.claims import independent_samples as null
 
-    name = "KL in five dimensions"
-    for student in ("same", "mirror"):
-        held, times = null.gains(name, student, bounds=True)
-        assert held <= null.most(times) < times / 10
-        lucky, _ = null.gains(name, student, bounds=False)
-        assert lucky > null.most(times)  # so that the bound can be missed
-    assert null.gains(name, "clean", bounds=True) == (times, times)
+    held, times = null.count(null.KL, "mirror", Verdict.HOLDS, bounds=True)
+    assert times == 1000 and 0 < held <= null.most(times) <= 0.05 * times
+    lucky, _ = null.count(null.KL, "mirror", Verdict.HOLDS, bounds=False)
+    assert lucky > null.most(times)  # so that the bound can be missed
+    found = {verdict_of(each, null.found(null.KL, "mirror")[1]) for each in null.found(null.KL, "mirror")[0]}
+    assert found == set(Verdict)
+    for student, wanted in (("clean", Verdict.HOLDS), ("farther", Verdict.FAILS)):
+        assert null.count(null.KL, student, wanted, bounds=True) == (20, 20)
     assert verdict(Equalities(null.evidence(bounds=False))) == Verdict.FAILS
 
 
