@@ -154,7 +154,7 @@ class Claim:
         evidence: Computes the numbers.
         expects: The verdict that theory gives.
         control: A hypothesis dropped.
-        source: Who states it: a reference, or `OURS`.
+        source: Whose theorem it is: a reference, or `OURS`, for what the argument in its file proves.
         setting: The numbers that the evidence is for, where the statement is more general.
     """
 
@@ -174,7 +174,7 @@ class Identity:
 
     Args:
         statement: One sentence.
-        source: Who states it: a reference, or `OURS`.
+        source: Whose theorem it is: a reference, or `OURS`, for what the argument in its file proves.
         evidence: Computes the numbers.
         control: A hypothesis dropped, after which an equation is false.
         expects: The verdict that theory gives: FAILS, for what is said but false.

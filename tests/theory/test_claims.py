@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -17,6 +18,9 @@ from dcdbench.analytic import Gaussian, kl_gaussian
 from theory import load_claims, proof
 from theory.__main__ import main
 from theory.claim import (
+    DCD,
+    DSD,
+    OURS,
     Check,
     Claim,
     Control,
@@ -92,6 +96,10 @@ def test_claims_are_stated() -> None:
     assert {"full_capacity_tie", "truncated_teacher"} <= set(CLAIMS)
     for name, claim in CLAIMS.items():
         assert claim.statement.endswith(".") and claim.source and proof(name).count("\n") >= 2
+        known = re.findall(r"arXiv (\d+\.\d+)|doi (\S+\w\)?)", claim.source)
+        assert claim.source == OURS or known, name
+        if claim.source not in (DSD, DCD):  # whose theorem it is stands in the argument, with a link
+            assert all(link in proof(name) for pair_ in known for link in pair_), name
         if isinstance(claim, Claim):
             assert claim.metric
             assert claim.mechanism in ("family", "awareness", "sampler", "optimisation", "none")

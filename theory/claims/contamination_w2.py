@@ -2,7 +2,7 @@ r"""A normal student of a broadly contaminated teacher is nearer in W2.
 
 $T = (1-\epsilon) N(0,1) + \epsilon N(0,R^2)$, student $N(0, v)$: wherever $1 \le v \le 1 + \epsilon(R^2 -
 1)$, the variance by forward KL, $(\sqrt v - 1)^2$ is at most the distance of the teacher by Gelbrich's
-bound.
+bound (1990, https://doi.org/10.1002/mana.19901470121).
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@ r"""De Bruijn: $\partial_\tau KL(p_\tau \| q_\tau) = -\tfrac12 F_\tau$, the Fish
 
 With $W(\tau) = \int_0^\tau w$ it follows that $\int w KL_\tau d\tau = \tfrac12 \int W F_\tau d\tau$, if
 $W KL_\tau$ vanishes at both ends. So reverse KL with $w = 1$ is reverse Fisher with $W = \tau$: the two
-are one functional, under different weights.
+are one functional, under different weights. The identity for two laws is of Lyu (2009),
+https://arxiv.org/abs/1205.2629; the weights follow by integrating by parts.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from dcdbench.analytic import GaussianMixture
-from theory.claim import OURS, Check, Control, Identity
+from theory.claim import Check, Control, Identity
 from theory.distil import reverse_fisher, reverse_kl
 from theory.spectra import gaussian
 
@@ -83,7 +84,7 @@ def evidence(highest: float) -> tuple[Check, ...]:
 CLAIM = Identity(
     statement="KL weighted by w over noise variances is half the Fisher divergence weighted by "
     "the integral of w.",
-    source=OURS,
+    source="Lyu, arXiv 1205.2629",
     evidence=lambda: evidence(math.exp(REACH)),
     control=Control(
         "levels up to 1 only, where the divergence has not vanished", lambda: evidence(1.0), breaks=("w = *",)

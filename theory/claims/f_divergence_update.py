@@ -17,7 +17,7 @@ from torch import Tensor
 
 from dcdbench.distillers.f_distill import WEIGHTS, FDistill
 from dcdbench.distillers.gan import GAN
-from theory.claim import OURS, Check, Control, Identity
+from theory.claim import Check, Control, Identity
 from theory.generator import LEVEL, SIGMA, TAU, Ratio, hermite, velocity
 
 ROOT, TEACHER = 0.9, 1.3  # of the generator, and the teacher's variance
@@ -75,7 +75,7 @@ def evidence(off: float) -> tuple[Check, ...]:
 CLAIM = Identity(
     statement="With an exact critic and ratio f-distillation descends its divergence, and a GAN that of "
     "(fake + real)/2 from real.",
-    source=OURS,
+    source="f-distillation, arXiv 2502.15681",
     evidence=lambda: evidence(0.0),
     control=Control(
         "a ratio that is too large in the tails",

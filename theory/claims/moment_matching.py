@@ -7,7 +7,7 @@ mode seeking.
 
 from __future__ import annotations
 
-from theory.claim import OURS, Check, Claim, Control, Evidence, Verdict
+from theory.claim import Check, Claim, Control, Evidence, Verdict
 from theory.estimates import w2_line
 from theory.line import student_variance
 from theory.quadrature import Mixture, normal, pair, w2_squared, w2_transport
@@ -39,5 +39,5 @@ CLAIM = Claim(
     control=Control(
         "a clean law of two modes", lambda: evidence(pair(3.0, 1.0), pair(3.0, 1.25)), Verdict.FAILS
     ),
-    source=OURS,
+    source="Gelbrich 1990, doi 10.1002/mana.19901470121",
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from theory.claim import OURS, Check, Claim, Control, Evidence, Verdict
+from theory.claim import Check, Claim, Control, Evidence, Verdict
 from theory.estimates import kl_line, repeated
 from theory.line import OBJECTIVES, student_variance
 from theory.quadrature import Array, Mixture, kl, kl_adaptive, normal
@@ -78,6 +78,6 @@ CLAIM = Claim(
     evidence=evidence,
     expects=Verdict.HOLDS,
     control=Control("a family that is not convex: normal laws", evidence_not_convex, Verdict.FAILS),
-    source=OURS,
+    source="Csiszar 1975, doi 10.1214/aop/1176996454",
     setting="mixtures over a dictionary of three; the teacher has a fourth component",
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from theory.claim import OURS, Check, Claim, Control, Evidence, Verdict
+from theory.claim import Check, Claim, Control, Evidence, Verdict
 from theory.estimates import kl_line, repeated
 from theory.line import student_variance
 from theory.quadrature import Mixture, kl, kl_adaptive, minimum, normal, pair
@@ -56,6 +56,6 @@ CLAIM = Claim(
     evidence=evidence,
     expects=Verdict.HOLDS,
     control=Control("mixtures over a dictionary", evidence_dictionary, Verdict.FAILS),
-    source=OURS,
+    source="Csiszar 1975, doi 10.1214/aop/1176996454",
     setting="normal laws; the teacher is a mixture of three",
 )

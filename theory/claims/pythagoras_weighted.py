@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from theory.claim import OURS, Check, Claim, Control, Evidence, Verdict
+from theory.claim import Check, Claim, Control, Evidence, Verdict
 from theory.claims.pythagoras_convex import CLEAN, LIGHT, MEANS, STDS, TEACHER, WIDE
 from theory.estimates import repeated
 from theory.quadrature import STEP, Array, Mixture, kl, kl_adaptive, minimum, normal
@@ -98,6 +98,6 @@ CLAIM = Claim(
     evidence=evidence,
     expects=Verdict.HOLDS,
     control=Control("a family that is not convex: normal laws", evidence_not_convex, Verdict.FAILS),
-    source=OURS,
+    source="after Csiszar 1975, doi 10.1214/aop/1176996454",
     setting="mixtures over a dictionary of three, tau from .01 to 30 under dt; three weights beside",
 )

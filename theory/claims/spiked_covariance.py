@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from theory.claim import OURS, Check, Control, Identity
+from theory.claim import Check, Control, Identity
 
 D, N, NOISE = 400, 800, 1.0
 SPIKES = (8.0, 2.0)  # far apart, so that their axes hardly mix at this n
@@ -89,7 +89,7 @@ def evidence(gamma: float) -> tuple[Check, ...]:
 CLAIM = Identity(
     statement="In high dimension a spike of variance lambda is seen with variance "
     "(lambda + sigma^2)(1 + gamma sigma^2/lambda), gamma = d/n, and at an angle.",
-    source=OURS,
+    source="Paul 2007; Benaych-Georges and Nadakuditi, arXiv 0910.2120",
     evidence=lambda: evidence(D / N),
     control=Control(
         "the limit of many samples, gamma = 0",
