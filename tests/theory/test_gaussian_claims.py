@@ -33,7 +33,7 @@ from theory.claims import (
     weights_that_help,
 )
 from theory.distil import OBJECTIVES, distil, minimise, objective, w2_squared
-from theory.generator import SAMPLES, TAU, hermite, sid, velocity, whitened
+from theory.generator import SAMPLES, hermite, sid, velocity, whitened
 from theory.spectra import axes, gaussian, w2_gain, w2_spectra
 
 EYE = torch.eye(3, dtype=torch.float64)
@@ -167,8 +167,9 @@ def test_sid_rests_at_the_teacher_and_nowhere_near() -> None:
 
 def test_sid_turns_at_six_times_the_teacher() -> None:
     c = sid_repelling_point.C
-    assert sid_repelling_point.turn(1.2) == pytest.approx(6 * c + 5 * TAU)
-    assert sid_repelling_point.turn(0.9) == math.inf
+    for sigma in (0.5, 2.0):
+        assert sid_repelling_point.turn(1.2, sigma) == pytest.approx(6 * c + 5 * sigma**2)
+        assert sid_repelling_point.turn(0.9, sigma) == math.inf
     assert sid_diverges.end(3.0, 1.2) == pytest.approx(c, rel=1e-3)
 
 

@@ -24,7 +24,7 @@ from theory.spectra import w2_gain
 M, S2, NOISE = 1.5, 0.3, 0.5
 D, R = 4, 1
 TAU = 0.4  # the level of noise at which laws are compared
-ALONG, ACROSS = 64, 24  # Gauss-Hermite nodes
+ALONG, ACROSS = 40, 16  # Gauss-Hermite nodes
 TINY = 1e-18  # under a root, which has a derivative there
 STARTS, SAME = 4, 1e-9  # some end in a minimum that covers both modes; objectives of the same one
 CLOSE = 1e-5  # of a student by minimisation
