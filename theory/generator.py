@@ -3,8 +3,8 @@ r"""A distiller of the benchmark at work on a linear generator `x = U z`, with n
 Teacher and critic are exact at one level, `SIGMA` or another, $S(S + \tau)^{-1} x_t$. Most losses are then
 quadratic forms of latents and noise, so that samples with exact second moments give their expectations
 exactly; others are summed over the nodes of a Gauss-Hermite rule. An aware student's output is corrupted
-again, by an operator of the benchmark, $y = A x + \sigma_y n$, before it is judged. Where a loss is divided by
-the teacher's error per sample, a constant to the gradient, that is multiplied out again.
+again, by an operator of the benchmark, $y = A x + \sigma_y n$, before it is judged. Where a loss is divided
+by the teacher's error per sample, a constant to the gradient, that is multiplied out again.
 """
 
 from __future__ import annotations

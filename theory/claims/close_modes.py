@@ -20,7 +20,7 @@ def evidence(aware: bool) -> Evidence:
     clean, teacher = pair(M, S2), pair(M, S2 + NOISE)
     added = NOISE if aware else 0.0
     found = [student_variance("reverse KL, dtau", teacher, low, 20.0, aware=added) for low in (0.1, 0.07)]
-    root = stationary(OBJECTIVES["reverse KL, dtau"], 0.0, found[0] + added, teacher).value - added
+    root = stationary(OBJECTIVES["reverse KL, dtau"], 0.0, found[0] + added, teacher, rtol=1e-7).value - added
     near = repeated([w2_squared(normal(0.0, v), clean) for v in found])
     return Evidence(
         Check.of("teacher", w2_line(teacher, clean), w2_transport(teacher, clean)),
