@@ -29,7 +29,7 @@ HEADERS = (
     "verdict",
     "control",
 )
-WIDTHS = [24, 40, 10, 20, 16, 18, None, 18, 10, 26]
+WIDTHS = [24, 40, 14, 20, 16, 18, None, 18, 10, 26]
 RIGHT = ("teacher", "student", "difference")
 UNEXPECTED, USAGE = 4, 2
 JOBS = "processes for many claims (default: as many as the machine has cores)"

@@ -5,8 +5,9 @@ metric, teacher, student and objective. With $\Delta = D(student) - D(teacher)$,
 error, and $\delta$ one per cent of $D(teacher)$:
 
 - HOLDS if $\Delta < -\delta$ for certain;
-- FAILS if $\Delta > -\delta$ for certain, so that a tie is no improvement;
-- UNDECIDED otherwise, and where the computed values contradict their closed form.
+- FAILS if $\Delta > -\delta$ for certain, so that a tie is no improvement, and where a computed value
+  contradicts what the claim says it is, by more than the computation may be wrong;
+- UNDECIDED otherwise.
 
 Where the difference is known by samples or by bounds, its interval decides by the same rule: see
 `theory.decide`.
@@ -14,8 +15,8 @@ Where the difference is known by samples or by bounds, its interval decides by t
 An `Identity` says that numbers are what a formula gives, or are bounded by it:
 
 - HOLDS if all of them agree;
-- FAILS if one does not;
-- UNDECIDED where one is not a number.
+- FAILS if one does not, by more than its computation may be wrong;
+- UNDECIDED otherwise, and where one is not a number.
 
 A claim comes out as expected if its verdict is the one that theory gives, and if the numbers that differ from
 theory are exactly those that are said to: a verdict of FAILS for another reason is a surprise.
@@ -97,10 +98,11 @@ class Evidence:
 
     @property
     def error(self) -> float:
-        """A bound on the error of `difference`: its interval, or how far computation and closed form are."""
+        """A bound on the error of `difference`: its interval, or those of both distances; NaN without any."""
         if self.interval:
             return max(self.interval.high - self.interval.value, self.interval.value - self.interval.low)
-        return self.teacher.error + self.student.error
+        bounds = self.teacher.bound, self.student.bound
+        return math.fsum(math.nan if bound is None else bound for bound in bounds)
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ class Equalities:
         """The number that is farthest from theory, by what is allowed; one that is false, if any is."""
 
         def excess(check: Check) -> float:
-            share = check.error / (check.allowed or FLOOR)
+            share = check.miss / (check.allowed or FLOOR)
             return math.inf if math.isnan(share) else share
 
         return max(self.checks, key=excess)
@@ -152,7 +154,7 @@ class Claim:
         evidence: Computes the numbers.
         expects: The verdict that theory gives.
         control: A hypothesis dropped.
-        source: Who states it: a reference, or `OURS`.
+        source: Whose theorem it is: a reference, or `OURS`, for what the argument in its file proves.
         setting: The numbers that the evidence is for, where the statement is more general.
     """
 
@@ -172,7 +174,7 @@ class Identity:
 
     Args:
         statement: One sentence.
-        source: Who states it: a reference, or `OURS`.
+        source: Whose theorem it is: a reference, or `OURS`, for what the argument in its file proves.
         evidence: Computes the numbers.
         control: A hypothesis dropped, after which an equation is false.
         expects: The verdict that theory gives: FAILS, for what is said but false.
@@ -237,13 +239,14 @@ class Decision:
 
 def verdict(evidence: Evidence | Equalities) -> Verdict:
     """HOLDS, FAILS or UNDECIDED, by the rule of this module."""
-    agree = all(check.agrees for check in evidence.checks)
-    if isinstance(evidence, Equalities):
-        if any(math.isnan(check.error) for check in evidence.checks):
-            return Verdict.UNDECIDED
-        return Verdict.HOLDS if agree else Verdict.FAILS
-    if not agree:
+    if any(math.isnan(check.miss) for check in evidence.checks):
         return Verdict.UNDECIDED
+    if any(check.contradicts for check in evidence.checks):
+        return Verdict.FAILS
+    if not all(check.agrees for check in evidence.checks):
+        return Verdict.UNDECIDED
+    if isinstance(evidence, Equalities):
+        return Verdict.HOLDS
     if evidence.interval:
         return verdict_of(evidence.interval, evidence.teacher.computed)
     return _comparison(evidence)
@@ -268,7 +271,8 @@ def _comparison(evidence: Evidence) -> Verdict:
         if teacher == student:
             return Verdict.UNDECIDED
         return Verdict.HOLDS if math.isinf(teacher) else Verdict.FAILS
-    return verdict_of(Estimate.exact(evidence.difference, evidence.error), teacher)
+    error = 0.0 if math.isnan(evidence.error) else evidence.error
+    return verdict_of(Estimate.exact(evidence.difference, error), teacher)
 
 
 def decide(name: str, claim: Claim | Identity, *, quick: bool = False) -> Decision:

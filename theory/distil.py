@@ -7,10 +7,11 @@ corrupted again before it is compared, so its covariance there is $S + \hat\sigm
 
 from __future__ import annotations
 
-__all__ = ["OBJECTIVES", "distil", "levels", "minimise", "objective", "truncated", "w2_squared"]
+__all__ = ["OBJECTIVES", "distil", "levels", "minimise", "objective", "students", "truncated", "w2_squared"]
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -79,7 +80,13 @@ def objective(name: str, s: Tensor, c: Tensor, weight: Weight = constant) -> Ten
     return (w * OBJECTIVES[name](s + noise, c + noise)).sum() / w.sum()
 
 
-def distil(
+def distil(teacher: Gaussian, rank: int, name: str = "reverse KL", **options: Any) -> Gaussian:
+    """The best of `students`, with the same arguments; from a given start, the one that it leads to."""
+    first, *_ = students(teacher, rank, name, again=False, **options)
+    return first
+
+
+def students(
     teacher: Gaussian,
     rank: int,
     name: str = "reverse KL",
@@ -89,19 +96,25 @@ def distil(
     weight: Weight = constant,
     through: Tensor | None = None,
     start: Tensor | None = None,
-) -> Gaussian:
-    """The linear student of `teacher` that minimises an objective, over all factors `U`, `(d, rank)`.
+    again: bool = True,
+) -> tuple[Gaussian, ...]:
+    """The linear students that minimise an objective, over all factors `U`, `(d, rank)`, the best one first.
+
+    They are the same student but for the error of the minimisation, which their differences show.
 
     Args:
         teacher: The law whose scores are distilled.
-        rank: The columns of `U`.
+        rank: The columns of `U`, >= 0.
         name: One of `OBJECTIVES`.
         aware: The noise variance that is added to the student's output; 0 for an unaware student.
         seed: Of the starts.
         weight: That of a noise variance.
         through: The operator, `(m, d)`, by which the student's output is measured; None for the identity.
-        start: Where the minimisation begins, `(d, rank)`; None for the best of several generic starts.
+        start: Where the minimisation begins, `(d, rank)`; None for several generic starts.
+        again: Whether a given start is followed by another one, with other columns from the same space.
     """
+    if rank < 0:
+        raise ValueError(f"the rank of a student must be >= 0, got {rank}")
     rng = torch.Generator().manual_seed(seed)
     A = torch.eye(teacher.dim, dtype=torch.float64) if through is None else through
     added = aware * torch.eye(teacher.dim, dtype=torch.float64)
@@ -110,10 +123,15 @@ def distil(
         return objective(name, A @ u @ u.mT @ A.mT + added, teacher.cov, weight)
 
     size = A.shape[1], rank
+    if rank == 0:
+        return (Gaussian.from_factor(torch.zeros(size[0]), torch.zeros(*size, dtype=torch.float64)),)
     starts = [torch.randn(*size, generator=rng, dtype=torch.float64) for _ in range(STARTS)]
-    ends = [minimise(loss, u) for u in (starts if start is None else [start])]
-    best = min(ends, key=lambda u: loss(u).item())
-    return Gaussian.from_factor(torch.zeros(A.shape[1]), best)
+    if start is not None:
+        mix = torch.randn(rank, rank, generator=rng, dtype=torch.float64)
+        turned = start @ (torch.eye(rank, dtype=torch.float64) + mix / 10)
+        starts = [start, turned] if again else [start]
+    ends = sorted((minimise(loss, u) for u in starts), key=lambda u: loss(u).item())
+    return tuple(Gaussian.from_factor(torch.zeros(A.shape[1]), u) for u in ends)
 
 
 def minimise(loss: Callable[[Tensor], Tensor], start: Tensor, steps: int = STEPS) -> Tensor:

@@ -1,10 +1,10 @@
 r"""A distiller of the benchmark at work on a linear generator `x = U z`, with nothing left to chance.
 
-Teacher and critic are exact at one level, $S(S + \tau)^{-1} x_t$. Most losses are then quadratic forms of
-latents and noise, so that samples with exact second moments give their expectations exactly; others are
-summed over the nodes of a Gauss-Hermite rule. An aware student's output is corrupted again, by an operator of
-the benchmark, $y = A x + \sigma_y n$, before it is judged. Where a loss is divided by the teacher's error
-per sample, a constant to the gradient, that is multiplied out again.
+Teacher and critic are exact at one level, `SIGMA` or another, $S(S + \tau)^{-1} x_t$. Most losses are then
+quadratic forms of latents and noise, so that samples with exact second moments give their expectations
+exactly; others are summed over the nodes of a Gauss-Hermite rule. An aware student's output is corrupted
+again, by an operator of the benchmark, $y = A x + \sigma_y n$, before it is judged. Where a loss is divided
+by the teacher's error per sample, a constant to the gradient, that is multiplied out again.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ __all__ = [
     "Linear",
     "Samples",
     "hermite",
+    "level",
     "mean_loss",
     "settled",
     "sid",
@@ -44,8 +45,15 @@ SIGMA = 0.5  # a number of float32, as which levels are drawn
 TAU = SIGMA**2
 SAMPLES = 32
 MOMENTUM = 0.9
-LEVEL: dict[str, Any] = {"p_mean": math.log(SIGMA), "p_std": 1e-12}  # of a distiller: that level alone
 Ratio = Callable[[Tensor], Tensor]
+
+
+def level(sigma: float) -> dict[str, Any]:
+    """The options of a distiller that looks at one level alone, `sigma > 0`."""
+    return {"p_mean": math.log(sigma), "p_std": 1e-12}
+
+
+LEVEL = level(SIGMA)
 
 
 @dataclass
@@ -71,9 +79,9 @@ class Known(Standard):
         return View(m.y + sigma[:, None] * self.noise, sigma)
 
 
-def exact(cov: Tensor) -> Linear:
-    """The denoiser of N(0, cov) at the level `SIGMA`."""
-    return Linear(cov @ torch.linalg.inv(cov + TAU * torch.eye(len(cov), dtype=torch.float64)))
+def exact(cov: Tensor, sigma: float = SIGMA) -> Linear:
+    """The denoiser of N(0, cov) at a level."""
+    return Linear(cov @ torch.linalg.inv(cov + sigma**2 * torch.eye(len(cov), dtype=torch.float64)))
 
 
 @dataclass(frozen=True)
@@ -92,7 +100,7 @@ class Corrupted:
 
     Args:
         A: A square matrix, `(d, d)`.
-        sigma_y: The standard deviation of the noise, >= 0, at most `SIGMA`.
+        sigma_y: The standard deviation of the noise, >= 0, at most that of the level.
     """
 
     A: Tensor
@@ -127,9 +135,9 @@ def hermite(order: int) -> Samples:
     return Samples(pairs[:, :1], pairs[:, 1:], torch.cartesian_prod(mass, mass).prod(1) / mass.sum() ** 2)
 
 
-def sid(alpha: float) -> SiD:
-    """The loss of SiD at `SIGMA`."""
-    return SiD(**LEVEL, alpha=alpha)
+def sid(alpha: float, sigma: float = SIGMA) -> SiD:
+    """The loss of SiD at a level."""
+    return SiD(**level(sigma), alpha=alpha)
 
 
 def mean_loss(
@@ -142,11 +150,12 @@ def mean_loss(
     samples: Samples | None = None,
     ratio: Ratio | None = None,
     corrupted: Corrupted | None = None,
+    sigma: float = SIGMA,
 ) -> Tensor:
     """The expected loss over entries, for a teacher of N(0, cov) and a critic of N(0, critic).
 
     Args:
-        distiller: One that looks at `SIGMA` alone.
+        distiller: One that looks at the level `sigma` alone.
         U: The generator, `(d, k)`.
         cov: The covariance of the teacher's law.
         critic: What the critic takes the generator's for.
@@ -154,20 +163,21 @@ def mean_loss(
         samples: Of latents and noise; by default ones that are exact for quadratic losses.
         ratio: The logarithm of the teacher's density over the fakes', for one that asks a discriminator.
         corrupted: How an aware student's output is measured; None for an unaware student.
+        sigma: The level, > 0, a number of float32, as which levels are drawn.
     """
     at = samples or whitened(U.shape[1], len(U))
     x = at.z @ U.T
     fake = corrupted.fake(x, at.measured) if corrupted else Fake(x, IdentityDraw(), 0.0, x.shape[1:], x, x)
     asked = (lambda view: ratio(view.x_t)) if ratio else None
-    judges = Judges(exact(cov), exact(critic), Known(noise=at.noise), fake.sigma_y, asked)
+    judges = Judges(exact(cov, sigma), exact(critic, sigma), Known(noise=at.noise), fake.sigma_y, asked)
     loss = distiller(judges, fake, torch.Generator().manual_seed(0))
-    scale = error(judges.teacher, fake.y.detach(), at.noise) if scaled else torch.ones_like(loss)
+    scale = error(judges.teacher, fake.y.detach(), at.noise, sigma) if scaled else torch.ones_like(loss)
     return len(U) * (loss * scale) @ at.weights
 
 
-def error(teacher: Denoiser, u: Tensor, noise: Tensor) -> Tensor:
+def error(teacher: Denoiser, u: Tensor, noise: Tensor, sigma: float) -> Tensor:
     """The teacher's mean absolute error, `(B,)`, by which distillers divide."""
-    estimate = teacher(u + SIGMA * noise, torch.full((len(u),), SIGMA))
+    estimate = teacher(u + sigma * noise, torch.full((len(u),), sigma))
     return (estimate - u).abs().mean(1).clamp(min=1e-5)
 
 
@@ -181,11 +191,12 @@ def velocity(
     samples: Samples | None = None,
     ratio: Ratio | None = None,
     corrupted: Corrupted | None = None,
+    sigma: float = SIGMA,
 ) -> Tensor:
     """The direction in which a distiller moves U, `(d, k)`: minus its gradient.
 
     Args:
-        distiller: One that looks at `SIGMA` alone.
+        distiller: One that looks at the level `sigma` alone.
         U: The generator.
         cov: The covariance of the teacher's law.
         believed: What the critic takes the generator's covariance for.
@@ -193,6 +204,7 @@ def velocity(
         samples: Of latents and noise, as for the loss.
         ratio: The logarithm of the ratio of densities, as for the loss.
         corrupted: How an aware student's output is measured; None for an unaware student.
+        sigma: The level, as for the loss.
     """
     moving = U.detach().clone().requires_grad_()
     own = (U @ U.T).detach()
@@ -206,6 +218,7 @@ def velocity(
         samples=samples,
         ratio=ratio,
         corrupted=corrupted,
+        sigma=sigma,
     )
     return -torch.autograd.grad(loss, moving)[0]
 
@@ -219,20 +232,24 @@ def settled(
     scaled: bool = True,
     rate: float = 1.0,
     steps: int = 400,
+    sigma: float = SIGMA,
 ) -> Tensor:
     """Where a distiller brings a generator from `start`, `(d, k)`: descent with momentum, `MOMENTUM`.
 
     Args:
-        distiller: One that looks at `SIGMA` alone.
+        distiller: One that looks at the level `sigma` alone.
         start: The generator at first.
         cov: The covariance of the teacher's law.
         corrupted: How an aware student's output is measured; None for an unaware student.
         scaled: Whether the loss is divided by the teacher's error.
         rate: The learning rate.
         steps: Their number, each with an exact critic.
+        sigma: The level, as for the loss.
     """
     U, moved = start.clone(), torch.zeros_like(start)
     for _ in range(steps):
-        moved = MOMENTUM * moved + rate * velocity(distiller, U, cov, scaled=scaled, corrupted=corrupted)
+        moved = MOMENTUM * moved + rate * velocity(
+            distiller, U, cov, scaled=scaled, corrupted=corrupted, sigma=sigma
+        )
         U = U + moved
     return U

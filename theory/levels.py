@@ -57,8 +57,14 @@ def _quadrature(breaks: Sequence[float]) -> tuple[Array, Array]:
     return tau.ravel(), (width / 2 * w * tau).ravel()
 
 
-def flow(variance: Variance, breaks: Sequence[float] = (BREAK,)) -> float:
-    """The variance of what the probability flow samples, from noise alone, by a solver of the equation."""
+def flow(variance: Variance, breaks: Sequence[float] = (BREAK,), rtol: float = 1e-12) -> float:
+    """The variance of what the probability flow samples, from noise alone, by a solver of the equation.
+
+    Args:
+        variance: `c`, that of the law whose score the teacher has at a level.
+        breaks: The levels at which it jumps.
+        rtol: The relative error of a step of the solver.
+    """
     from scipy.integrate import solve_ivp
 
     def slope(t: float, log_x: Array) -> Array:
@@ -70,5 +76,5 @@ def flow(variance: Variance, breaks: Sequence[float] = (BREAK,)) -> float:
     for end, start in reversed(list(pairwise(ends))):
         inside = 1e-13 * (1 + start), 1e-13 * (1 + end) * (end > 0)  # a jump belongs to neither side
         span = (start - inside[0] * (start < ends[-1]), end + inside[1])
-        log_x = solve_ivp(slope, span, log_x, rtol=1e-12, atol=1e-13, method="DOP853").y[:, -1]
+        log_x = solve_ivp(slope, span, log_x, rtol=rtol, atol=0.1 * rtol, method="DOP853").y[:, -1]
     return math.exp(2 * float(log_x[0]))

@@ -5,18 +5,17 @@ with $T_\tau$, under a weight $w(\tau)$. An aware student has $v + \sigma^2$ in 
 under the student are trapezoid sums; integrals over $\tau$ are so in $\log\tau$, or by Gauss-Legendre
 panels between two levels.
 
-Where a variance is found by minimisation, `stationary` finds it again, and to more digits, as the root of
-$\int w(\tau) (1/(v+\tau) + E[z s_{T_\tau}(x)]/\sqrt{v+\tau}) d\tau$ for $x = a + \sqrt{v+\tau} z$ (Stein's
-identity), which needs the teacher's score instead of its density.
+Where a variance is found by minimisation, `theory.stationary` finds it again, as the root of the derivative
+and by adaptive quadrature, which has no node in common with these sums.
 """
 
 from __future__ import annotations
 
-__all__ = ["OBJECTIVES", "Objective", "pair_student", "single_student", "student_variance"]
+__all__ = ["OBJECTIVES", "Levels", "Objective", "pair_student", "single_student", "student_variance"]
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,18 +41,59 @@ def _rule(factor: int) -> tuple[Array, Array]:
 
 
 @dataclass(frozen=True)
+class Levels:
+    r"""Noise variances $\tau$ with a weight $w(\tau)$, or one of them.
+
+    Args:
+        density: The weight as a density over $\tau$; None for the level `low` alone.
+        low: The least level, >= 0.
+        high: The largest; infinite for all.
+    """
+
+    density: Callable[[Array], Array] | None = None
+    low: float = 0.0
+    high: float = np.inf
+
+    def rule(self) -> tuple[Array, Array]:
+        """Levels and weights of a fixed rule, `(T,)` each."""
+        if self.density is None:
+            return np.array([self.low]), np.ones(1)
+        if self.high == np.inf:
+            tau = np.exp(LOG_LEVELS)
+            return tau, self.density(tau) * tau * (LOG_LEVELS[1] - LOG_LEVELS[0])
+        nodes, shares = np.polynomial.legendre.leggauss(ORDER)
+        log_low, log_high = np.log(self.low), np.log(self.high)
+        ends = np.linspace(log_low, log_high, 1 + int(np.ceil((log_high - log_low) / PANEL)))
+        half = (ends[1] - ends[0]) / 2
+        tau = np.exp((ends[:-1, None] + half * (1 + nodes)).ravel())
+        return tau, self.density(tau) * tau * np.tile(half * shares, len(ends) - 1)
+
+
+@dataclass(frozen=True)
 class Objective:
     """A divergence, `kl` or `fisher`, under the student's law, with a weight on levels.
 
     Args:
         fisher: Whether it is the Fisher divergence.
-        tau: Noise variances, `(T,)`.
-        weights: Their weights, `(T,)`.
+        levels: The noise variances with their weights.
     """
 
     fisher: bool
-    tau: Array
-    weights: Array
+    levels: Levels
+
+    @cached_property
+    def _rule(self) -> tuple[Array, Array]:
+        return self.levels.rule()
+
+    @property
+    def tau(self) -> Array:
+        """Noise variances of the rule, `(T,)`."""
+        return self._rule[0]
+
+    @property
+    def weights(self) -> Array:
+        """Their weights, `(T,)`."""
+        return self._rule[1]
 
     def _rules(self, v: float, teacher: Mixture) -> Iterator[tuple[NDArray[np.intp], Array, Array]]:
         """Levels, by index, with points and weights as fine as the teacher's components need there."""
@@ -110,34 +150,6 @@ class Objective:
             by_variance[i] = -(gap @ (share * z)) / spread
         return float(self.weights @ by_mean), float(self.weights @ by_variance)
 
-    def stationary(self, mean: float, near: float, teacher: Mixture) -> float:
-        """The root of the derivative in `v` that is next to `near`; for the KL divergence only."""
-        from scipy.optimize import brentq
-
-        def slope(v: float) -> float:
-            return self.slopes(mean, v, teacher)[1]
-
-        return float(brentq(slope, 0.98 * near, 1.02 * near, xtol=1e-13 * near))
-
-
-def _at(tau: float, fisher: bool = False) -> Objective:
-    return Objective(fisher, np.array([tau]), np.ones(1))
-
-
-def _over(density: Callable[[Array], Array], fisher: bool = False) -> Objective:
-    """All levels, with a density that is given in `tau`."""
-    tau = np.exp(LOG_LEVELS)
-    return Objective(fisher, tau, density(tau) * tau * (LOG_LEVELS[1] - LOG_LEVELS[0]))
-
-
-def _between(low: float, high: float, density: Callable[[Array], Array], fisher: bool = False) -> Objective:
-    """The levels from `low` to `high`, with a density that is given in `tau`."""
-    nodes, shares = np.polynomial.legendre.leggauss(ORDER)
-    ends = np.linspace(np.log(low), np.log(high), 1 + int(np.ceil(np.log(high / low) / PANEL)))
-    half = (ends[1] - ends[0]) / 2
-    tau = np.exp((ends[:-1, None] + half * (1 + nodes)).ravel())
-    return Objective(fisher, tau, density(tau) * tau * np.tile(half * shares, len(ends) - 1))
-
 
 def _sid(tau: Array) -> Array:
     r"""SiD's weight: squared gaps of denoisers over mean absolute ones, at the noise levels of EDM's sampler.
@@ -149,12 +161,12 @@ def _sid(tau: Array) -> Array:
 
 
 OBJECTIVES: dict[str, Objective] = {
-    "reverse Fisher, tau = 0": _at(0.0, fisher=True),
-    "reverse KL, tau = 0": _at(0.0),
-    "reverse KL, dt": _over(lambda tau: 0.5 / np.sqrt(tau)),
-    "SiD, EDM levels": _between(LEAST_LEVEL**2, LARGEST_LEVEL**2, _sid, fisher=True),
-    "reverse KL, dtau": _over(np.ones_like),
-    "reverse KL, tau = 1000": _at(1000.0),
+    "reverse Fisher, tau = 0": Objective(True, Levels()),
+    "reverse KL, tau = 0": Objective(False, Levels()),
+    "reverse KL, dt": Objective(False, Levels(lambda tau: 0.5 / np.sqrt(tau))),
+    "SiD, EDM levels": Objective(True, Levels(_sid, LEAST_LEVEL**2, LARGEST_LEVEL**2)),
+    "reverse KL, dtau": Objective(False, Levels(np.ones_like)),
+    "reverse KL, tau = 1000": Objective(False, Levels(low=1000.0)),
 }
 
 

@@ -142,9 +142,12 @@ def contrast(teacher: tuple[float, float], student: tuple[float, float]) -> Evid
     Beside the teacher's distance that of a student may be as good as 0: both are as accurate as it asks for.
     """
     floor = COARSE * abs(teacher[1]) if np.isfinite(teacher[1]) else FLOOR
-    return Evidence(
-        Check("teacher", *teacher, COARSE, floor=floor), Check("student", *student, COARSE, floor=floor)
-    )
+
+    def both(name: str, first: float, second: float) -> Check:
+        apart = abs(first - second) if first != second else 0.0
+        return Check(name, first, second, COARSE, floor=floor, bound=apart)
+
+    return Evidence(both("teacher", *teacher), both("student", *student))
 
 
 def bracketed(teacher: tuple[float, float], student: tuple[float, float]) -> Verdict:

@@ -64,6 +64,7 @@ def _check(check: Check) -> dict[str, Any]:
         "closed": _number(check.closed),
         "tolerance": check.tolerance,
         "floor": check.floor,
+        "bound": None if check.bound is None else _number(check.bound),
         "agrees": bool(check.agrees),  # of NumPy, perhaps, which JSON does not know
     }
 

@@ -8,7 +8,8 @@ student of the same rank.
 from __future__ import annotations
 
 from theory.claim import OURS, Check, Claim, Control, Evidence, Verdict
-from theory.distil import distil, w2_squared
+from theory.distil import distil, students, w2_squared
+from theory.estimates import w2_laws
 from theory.spectra import gaussian, w2_spectra
 
 NOISE, RANK = 0.5, 2
@@ -21,12 +22,12 @@ def evidence(spectrum: list[float]) -> Evidence:
     clean = gaussian(spectrum)
     teacher = clean.noised(NOISE**0.5)
     noisy = [value + NOISE for value in spectrum]
-    aware = w2_squared(distil(teacher, RANK, aware=NOISE), clean)
+    aware = w2_laws(students(teacher, RANK, aware=NOISE), clean)
     unaware = w2_squared(distil(teacher, RANK), clean)
     return Evidence(
-        Check("teacher", w2_squared(teacher, clean), w2_spectra(noisy, spectrum)),
-        Check("student", aware, sum(spectrum[RANK:])),
-        (Check("not worse than unaware", aware, unaware, relation="<="),),
+        Check.of("teacher", w2_laws(teacher, clean), w2_spectra(noisy, spectrum)),
+        Check.of("student", aware, sum(spectrum[RANK:])),
+        (Check("not worse than unaware", aware.value, unaware, relation="<="),),
     )
 
 

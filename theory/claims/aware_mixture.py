@@ -7,6 +7,7 @@ products are sums over their factors, so that the student is found, and judged, 
 from __future__ import annotations
 
 from theory.claim import OURS, Check, Claim, Control, Evidence, Verdict
+from theory.estimates import repeated, w2_line
 from theory.line import pair_student
 from theory.quadrature import pair, w2_squared, w2_transport
 
@@ -18,13 +19,16 @@ def evidence(aware: bool) -> Evidence:
     clean = [pair(m, s2) for m, s2 in FACTORS]
     teacher = [pair(m, s2 + NOISE) for m, s2 in FACTORS]
     added = NOISE if aware else 0.0
-    starts = [(0.8 * m, 1.3 * s2) for m, s2 in FACTORS]
-    student = [pair_student(t, *start, aware=added) for t, start in zip(teacher, starts, strict=True)]
+    found = []
+    for share in (0.8, 1.1):
+        starts = [(share * m, 1.3 * s2) for m, s2 in FACTORS]
+        found.append([pair_student(t, *start, aware=added) for t, start in zip(teacher, starts, strict=True)])
     far = sum(w2_transport(t, x) for t, x in zip(teacher, clean, strict=True))
-    near = sum(w2_squared(s, x) for s, x in zip(student, clean, strict=True))
+    near = repeated([sum(w2_squared(s, x) for s, x in zip(laws, clean, strict=True)) for laws in found])
+    noisy = [w2_line(t, x) for t, x in zip(teacher, clean, strict=True)]
     return Evidence(
-        Check("teacher", sum(w2_squared(t, x) for t, x in zip(teacher, clean, strict=True)), far),
-        Check("student", near, 0.0 if aware else far),
+        Check.of("teacher", noisy[0] + noisy[1], far),
+        Check.of("student", near, 0.0 if aware else far),
     )
 
 

@@ -8,7 +8,9 @@ $W_2^2 = \sum_{i>k} \lambda_i$.
 from __future__ import annotations
 
 from theory.claim import OURS, Check, Claim, Control, Evidence, Verdict
-from theory.distil import OBJECTIVES, distil, w2_squared
+from theory.distil import OBJECTIVES, students
+from theory.divergences.estimate import Estimate
+from theory.estimates import w2_laws
 from theory.spectra import gaussian, w2_spectra
 
 NOISE = 0.5
@@ -25,14 +27,14 @@ def evidence(aware: bool) -> Evidence:
     ideal = SPECTRUM if aware else noisy_spectrum
     full, cut = w2_spectra(ideal, SPECTRUM), w2_spectra([*ideal[:CUT], 0.0, 0.0], SPECTRUM)
 
-    def found(rank: int, name: str) -> float:
-        return w2_squared(distil(teacher, rank, name, aware=added), clean)
+    def found(rank: int, name: str) -> Estimate:
+        return w2_laws(students(teacher, rank, name, aware=added), clean)
 
-    checks = [Check(f"student by {name}", found(len(SPECTRUM), name), full) for name in OBJECTIVES]
+    checks = [Check.of(f"student by {name}", found(len(SPECTRUM), name), full) for name in OBJECTIVES]
     return Evidence(
-        Check("teacher", w2_squared(teacher, clean), w2_spectra(noisy_spectrum, SPECTRUM)),
+        Check.of("teacher", w2_laws(teacher, clean), w2_spectra(noisy_spectrum, SPECTRUM)),
         checks[0],
-        (*checks[1:], Check(f"student of rank {CUT}", found(CUT, "reverse KL"), cut)),
+        (*checks[1:], Check.of(f"student of rank {CUT}", found(CUT, "reverse KL"), cut)),
     )
 
 

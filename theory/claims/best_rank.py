@@ -8,7 +8,8 @@ $k^* = \#\{\lambda_i \ge \sigma^2/3\}$.
 from __future__ import annotations
 
 from theory.claim import OURS, Check, Claim, Control, Evidence, Verdict
-from theory.distil import distil, w2_squared
+from theory.distil import students
+from theory.estimates import w2_laws
 from theory.spectra import gaussian, w2_gain, w2_spectra
 
 NOISE = 0.9
@@ -21,16 +22,16 @@ def evidence(rank: int) -> Evidence:
     teacher = clean.noised(NOISE**0.5)
     noisy = [value + NOISE for value in SPECTRUM]
     d = len(SPECTRUM)
-    found = {k: w2_squared(distil(teacher, k), clean) for k in range(1, d + 1)}
-    best = min(found, key=lambda k: found[k])
-    first = w2_squared(teacher, clean)
+    found = {k: w2_laws(students(teacher, k), clean) for k in range(1, d + 1)}
+    best = min(found, key=lambda k: found[k].value)
+    first = w2_laws(teacher, clean)
     gain = sum(w2_gain(value, NOISE) for value in SPECTRUM[rank:])
     return Evidence(
-        Check("teacher", first, w2_spectra(noisy, SPECTRUM)),
-        Check("student", found[rank], w2_spectra(noisy[:rank] + [0.0] * (d - rank), SPECTRUM)),
+        Check.of("teacher", first, w2_spectra(noisy, SPECTRUM)),
+        Check.of("student", found[rank], w2_spectra(noisy[:rank] + [0.0] * (d - rank), SPECTRUM)),
         (
             Check("best rank", best, sum(value >= NOISE / 3 for value in SPECTRUM)),
-            Check("gain", first - found[rank], gain),
+            Check("gain", first.value - found[rank].value, gain),
         ),
     )
 

@@ -11,7 +11,9 @@ from scipy.optimize import brentq
 
 from dcdbench.analytic import Gaussian
 from theory.claim import OURS, Check, Claim, Control, Evidence, Verdict
-from theory.distil import distil, w2_squared
+from theory.distil import students
+from theory.divergences.estimate import Estimate
+from theory.estimates import w2_laws
 from theory.spectra import gaussian, w2_gain, w2_spectra
 
 CLEAN = [1.0, 0.1]
@@ -19,11 +21,11 @@ COLOURED = [0.01, 2.0]
 WHITE = [sum(COLOURED) / 2] * 2
 
 
-def distances(clean: list[float], noise: list[float]) -> tuple[float, float]:
+def distances(clean: list[float], noise: list[float]) -> tuple[Estimate, Estimate]:
     """W2^2 of the teacher T-Y and of its student of rank 1."""
     law = gaussian(clean)
     teacher: Gaussian = gaussian([a + b for a, b in zip(clean, noise, strict=True)])
-    return w2_squared(teacher, law), w2_squared(distil(teacher, 1), law)
+    return w2_laws(teacher, law), w2_laws(students(teacher, 1), law)
 
 
 def threshold() -> float:
@@ -31,7 +33,7 @@ def threshold() -> float:
 
     def gain(dropped: float) -> float:
         teacher, student = distances([4.0, dropped], COLOURED)
-        return teacher - student
+        return teacher.value - student.value
 
     return float(brentq(gain, 0.05 * COLOURED[1], 0.9 * COLOURED[1], xtol=1e-9))
 
@@ -43,10 +45,10 @@ def evidence(noise: list[float]) -> Evidence:
     teacher, student = distances(CLEAN, noise)
     lost = 1 - kept.index(max(kept))
     return Evidence(
-        Check("teacher", teacher, w2_spectra(noisy, CLEAN)),
-        Check("student", student, w2_spectra(kept, CLEAN)),
+        Check.of("teacher", teacher, w2_spectra(noisy, CLEAN)),
+        Check.of("student", student, w2_spectra(kept, CLEAN)),
         (
-            Check("gain", teacher - student, w2_gain(CLEAN[lost], noise[lost])),
+            Check("gain", teacher.value - student.value, w2_gain(CLEAN[lost], noise[lost])),
             Check("threshold", threshold(), COLOURED[1] / 3),
         ),
     )

@@ -17,6 +17,7 @@ from math import log, pi, sqrt
 from theory.claim import OURS, Check, Control, Identity
 from theory.line import OBJECTIVES
 from theory.quadrature import Mixture, normal
+from theory.stationary import stationary
 
 EPSILON = 0.05
 WIDTHS = (1e2, 1e4, 1e6, 1e8)
@@ -31,7 +32,7 @@ def kept(width: float, forward: bool = False) -> float:
     teacher = Mixture((1 - EPSILON, EPSILON), (0.0, 0.0), (1.0, width))
     if forward:
         return teacher.moments[1] - normal(0.0, 1.0).moments[1]
-    return OBJECTIVES["reverse KL, tau = 0"].stationary(0.0, 1.0, teacher) - 1
+    return stationary(OBJECTIVES["reverse KL, tau = 0"], 0.0, 1.0, teacher, rtol=1e-13).value - 1
 
 
 def formula(width: float, odds: float = EPSILON / (1 - EPSILON)) -> float:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import numpy as np
-
 from theory.claim import OURS, Check, Control, Identity
-from theory.line import Objective
+from theory.line import Levels, Objective
 from theory.quadrature import Mixture, minimum
+from theory.stationary import stationary
 
 EPSILON, R = 0.05, 10.0
 LEVELS = (0.0, 1.0, 10.0, 30.0, 100.0, 1000.0)
@@ -23,9 +22,9 @@ MOMENT = EPSILON * (R**2 - 1)
 
 def excess(tau: float) -> tuple[float, float]:
     """The student's variance above the clean one, by minimisation and as a root."""
-    at = Objective(False, np.array([tau]), np.ones(1))
+    at = Objective(False, Levels(low=tau))
     v = minimum(lambda free: at(0.0, free, TEACHER), 0.5, 2 * R**2)
-    return v - 1, at.stationary(0.0, v, TEACHER) - 1
+    return v - 1, stationary(at, 0.0, v, TEACHER).value - 1
 
 
 def evidence(discards: tuple[float, ...]) -> tuple[Check, ...]:

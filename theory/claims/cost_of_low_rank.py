@@ -9,35 +9,42 @@ $a > 0$ for reverse Fisher and forward KL, with $a > 1$ for forward Fisher.
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import torch
 
 from dcdbench.analytic import Gaussian
 from theory.claim import OURS, Check, Control, Identity
-from theory.distil import OBJECTIVES
+from theory.distil import OBJECTIVES, distil
 from theory.divergences.integrated import integrated
+from theory.spectra import gaussian
 
-TEACHER = 0.7  # its variance in the direction that is dropped
+KEPT, TEACHER = 3.0, 0.7  # its variances in the direction that is kept and in the one that is dropped
 SMALL, RATIO = 1e-8, 100.0
 LEAST = {"reverse KL": -1.0, "reverse Fisher": 0.0, "forward KL": 0.0, "forward Fisher": 1.0}  # powers of tau
 BESIDE, BOUND = 0.2, 100.0
 
 
-def cost(name: str, student: float, tau: float) -> float:
-    """The loss of one direction at one level."""
-    s, c = (torch.full((1, 1, 1), value + tau, dtype=torch.float64) for value in (student, TEACHER))
+@cache
+def laws(rank: int) -> tuple[Gaussian, Gaussian]:
+    """The student of a rank, by minimisation, and its teacher."""
+    teacher = gaussian([KEPT, TEACHER])
+    return distil(teacher, rank), teacher
+
+
+def cost(name: str, rank: int, tau: float) -> float:
+    """The loss at one level."""
+    noise = tau * torch.eye(2, dtype=torch.float64)
+    s, c = ((law.cov + noise)[None] for law in laws(rank))
     return float(OBJECTIVES[name](s, c))
 
 
-def total(name: str, student: float, power: float) -> float:
+def total(name: str, rank: int, power: float) -> float:
     """The objective over all levels, weighted by `tau^power exp(-tau)`."""
-    own, law = (
-        Gaussian(torch.zeros(1), torch.full((1, 1), v, dtype=torch.float64)) for v in (student, TEACHER)
-    )
-    return integrated(name, own, law, lambda tau: tau**power * math.exp(-tau)).value
+    return integrated(name, *laws(rank), lambda tau: tau**power * math.exp(-tau)).value
 
 
-def integrability(student: float) -> list[Check]:
+def integrability(student: int) -> list[Check]:
     """Infinite below a power of the level, and finite above it."""
     checks = []
     for name, least in LEAST.items():
@@ -51,7 +58,7 @@ def integrability(student: float) -> list[Check]:
     return checks
 
 
-def evidence(student: float) -> tuple[Check, ...]:
+def evidence(student: int) -> tuple[Check, ...]:
     """The divergences, and what logarithms and powers of the level say of them and of their integrals."""
     c, low, high = TEACHER, SMALL, SMALL * RATIO
     grown = cost("reverse KL", student, low) - cost("reverse KL", student, high)
@@ -67,11 +74,11 @@ CLAIM = Identity(
     statement="A direction that a student lacks costs (1/2) log(c/tau), 1/tau, c/(2 tau) and c/tau^2 in "
     "reverse KL, reverse Fisher, forward KL and forward Fisher as the noise tau vanishes.",
     source=OURS,
-    evidence=lambda: evidence(0.0),
+    evidence=lambda: evidence(1),
     control=Control(
-        "a student with some variance there",
-        lambda: evidence(0.01),
+        "a student of full rank",
+        lambda: evidence(2),
         breaks=("reverse KL grows by", "reverse Fisher", "forward KL", "forward Fisher", "*: infinite"),
     ),
-    setting="c=0.7, tau=1e-8; weights tau^a exp(-tau)",
+    setting="d=2, k=1, c=0.7, tau=1e-8; weights tau^a exp(-tau)",
 )

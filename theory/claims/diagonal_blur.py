@@ -15,7 +15,9 @@ import torch
 from scipy.optimize import brentq
 
 from theory.claim import OURS, Check, Claim, Control, Evidence, Verdict
-from theory.distil import distil, w2_squared
+from theory.distil import distil, students, w2_squared
+from theory.divergences.estimate import Estimate
+from theory.estimates import w2_laws
 from theory.spectra import axes, gaussian, w2_spectra
 
 CLEAN, GAIN = 1.0, 0.6
@@ -28,12 +30,12 @@ def bound(a: float) -> float:
     return a**2 * (1 - a) * (3 + a) / (1 + a) ** 2
 
 
-def distances(noise: float, a: float = GAIN) -> tuple[float, float]:
+def distances(noise: float, a: float) -> tuple[Estimate, Estimate]:
     """W2^2 of teacher and student on one axis."""
     clean, A = gaussian([CLEAN]), torch.tensor([[a]], dtype=torch.float64)
     teacher = clean.affine(A, sigma=sqrt(noise))
     start = torch.ones(1, 1, dtype=torch.float64)
-    return w2_squared(teacher, clean), w2_squared(distil(teacher, 1, through=A, start=start), clean)
+    return w2_laws(teacher, clean), w2_laws(students(teacher, 1, through=A, start=start), clean)
 
 
 def threshold(a: float) -> float:
@@ -41,7 +43,7 @@ def threshold(a: float) -> float:
 
     def lead(noise: float) -> float:
         teacher, student = distances(noise, a)
-        return teacher - student
+        return teacher.value - student.value
 
     return float(brentq(lead, 1e-3, 0.5, xtol=1e-9)) / CLEAN
 
@@ -63,11 +65,11 @@ def others(noise: float) -> tuple[Check, ...]:
 
 def evidence(noise: float) -> Evidence:
     """Teacher T-Y against the student at this noise, and where the verdict turns."""
-    teacher, student = distances(noise)
+    teacher, student = distances(noise, GAIN)
     b = GAIN**2 * CLEAN + noise
     return Evidence(
-        Check("teacher", teacher, w2_spectra([b], [CLEAN])),
-        Check("student", student, w2_spectra([b / GAIN**2], [CLEAN])),
+        Check.of("teacher", teacher, w2_spectra([b], [CLEAN])),
+        Check.of("student", student, w2_spectra([b / GAIN**2], [CLEAN])),
         (
             Check("threshold", threshold(GAIN), bound(GAIN)),
             Check("greatest threshold", threshold(PEAK), PEAK**3),

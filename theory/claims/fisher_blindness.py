@@ -4,13 +4,14 @@ It is linear in the student's weights: $F_0 = \sum_k w_k F_k$, with $F_k = (c_k 
 \rho^2)$ for components of width $\rho$ on ones of variance $c_k$. Where shapes match it is 0 for any
 weights, while $KL = \sum_k w_k \log(w_k/\pi_k)$ and W2 are not. It sees them again at levels from a tenth to
 a quarter of the squared distance. Where they do not match it puts all mass on the mode that fits best.
+That scores are blind to weights: Wenliang and Kanagawa (2020), https://arxiv.org/abs/2008.10087.
 """
 
 from __future__ import annotations
 
 from math import log
 
-from theory.claim import OURS, Check, Control, Identity
+from theory.claim import Check, Control, Identity
 from theory.quadrature import Mixture, fisher, kl, pair, w2_squared, w2_transport
 
 M, WEIGHT = 6.0, 0.9
@@ -50,7 +51,7 @@ def weighted(tau: float) -> tuple[Check, ...]:
 
 CLAIM = Identity(
     statement="Separated modes: the reverse Fisher divergence at level 0 is the same for all weights.",
-    source=OURS,
+    source="Wenliang and Kanagawa, arXiv 2008.10087",
     evidence=lambda: weighted(0.0),
     control=Control(
         "a level of a quarter of the squared distance", lambda: weighted(M**2), breaks=("reverse Fisher",)

@@ -9,7 +9,8 @@ corruption, a teacher's `sampler` whose law is not that of its scores, or unfini
 from __future__ import annotations
 
 from theory.claim import OURS, Check, Claim, Control, Evidence, Verdict
-from theory.distil import OBJECTIVES, distil, w2_squared
+from theory.distil import OBJECTIVES, students, w2_squared
+from theory.estimates import w2_laws
 from theory.spectra import gaussian, w2_spectra
 
 NOISE = 0.5
@@ -22,14 +23,14 @@ def evidence(rank: int) -> Evidence:
     clean = gaussian(SPECTRUM)
     teacher = clean.noised(NOISE**0.5)
     ideal = noisy_spectrum[:rank] + [0.0] * (len(SPECTRUM) - rank)
-    students = {name: distil(teacher, rank, name) for name in OBJECTIVES}
+    found = {name: students(teacher, rank, name) for name in OBJECTIVES}
     closed = w2_spectra(ideal, SPECTRUM)
-    checks = [Check(f"student by {name}", w2_squared(law, clean), closed) for name, law in students.items()]
+    checks = [Check.of(f"student by {name}", w2_laws(laws, clean), closed) for name, laws in found.items()]
     apart = Check(
-        "student to teacher", w2_squared(students["reverse KL"], teacher), w2_spectra(ideal, noisy_spectrum)
+        "student to teacher", w2_squared(found["reverse KL"][0], teacher), w2_spectra(ideal, noisy_spectrum)
     )
     return Evidence(
-        Check("teacher", w2_squared(teacher, clean), w2_spectra(noisy_spectrum, SPECTRUM)),
+        Check.of("teacher", w2_laws(teacher, clean), w2_spectra(noisy_spectrum, SPECTRUM)),
         checks[0],
         (*checks[1:], apart),
     )

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from math import inf, log
 
-from dcdbench.analytic import kl_gaussian
 from theory.claim import OURS, Check, Claim, Control, Evidence, Verdict
-from theory.distil import distil
+from theory.distil import students
+from theory.estimates import kl_laws
 from theory.spectra import gaussian
 
 NOISE, RANK = 1.0, 2
@@ -28,14 +28,14 @@ def evidence(smoothing: float) -> Evidence:
     """Teacher T-Y against the unaware student, all laws smoothed."""
     clean = gaussian(SPECTRUM)
     teacher = clean.noised(NOISE**0.5)
-    student = distil(teacher, RANK)
+    found = students(teacher, RANK)
     noisy = [value + NOISE for value in SPECTRUM]
     spectra = [[v + smoothing for v in s] for s in (SPECTRUM, noisy, [*noisy[:RANK], 0.0])]
-    smooth = [law.noised(smoothing**0.5) for law in (clean, teacher, student)]
+    smooth = [law.noised(smoothing**0.5) for law in (clean, teacher, *found)]
     closed = kl_spectra(spectra[0], spectra[2]) if smoothing else inf
     return Evidence(
-        Check("teacher", kl_gaussian(smooth[0], smooth[1]), kl_spectra(spectra[0], spectra[1])),
-        Check("student", kl_gaussian(smooth[0], smooth[2]), closed),
+        Check.of("teacher", kl_laws([(smooth[0], smooth[1])]), kl_spectra(spectra[0], spectra[1])),
+        Check.of("student", kl_laws([(smooth[0], each) for each in smooth[2:]]), closed),
     )
 
 

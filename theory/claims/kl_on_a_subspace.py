@@ -13,7 +13,9 @@ import torch
 
 from dcdbench.analytic import Gaussian, kl_gaussian
 from theory.claim import OURS, Check, Claim, Control, Evidence, Verdict
-from theory.distil import distil
+from theory.distil import students
+from theory.divergences.estimate import Estimate
+from theory.estimates import kl_laws
 from theory.spectra import axes, gaussian
 
 D, R, NOISE = 5, 2, 0.5
@@ -24,17 +26,20 @@ def evidence(rank: int) -> Evidence:
     """Teacher T-Y against an unaware student; KL on the subspace, if the student is on it."""
     clean = gaussian([1.0] * R + [0.0] * (D - R))
     teacher = clean.noised(NOISE**0.5)
-    student = distil(teacher, rank)
+    student, again = students(teacher, rank)
     frame = axes(D)
     outside = float(torch.trace(frame[:, R:].T @ student.cov @ frame[:, R:]))
-    inside = Gaussian(torch.zeros(R), frame[:, :R].T @ student.cov @ frame[:, :R])
+    inside, other = (
+        Gaussian(torch.zeros(R), frame[:, :R].T @ law.cov @ frame[:, :R]) for law in (student, again)
+    )
     white = Gaussian(torch.zeros(R), torch.eye(R))
     on_it = outside < ROUNDING
     backwards = Check("KL(student || clean)", kl_gaussian(inside, white), R / 2 * (NOISE - log(1 + NOISE)))
     forwards = R / 2 * (1 / (1 + NOISE) - 1 + log(1 + NOISE))
+    near = kl_laws([(white, inside), (white, other)])
     return Evidence(
-        Check("teacher", kl_gaussian(clean, teacher), inf),
-        Check("student", kl_gaussian(white, inside) if on_it else inf, forwards if rank == R else inf),
+        Check.of("teacher", kl_laws([(clean, teacher)]), inf),
+        Check.of("student", near if on_it else Estimate.exact(inf), forwards if rank == R else inf),
         (backwards, Check("KL(teacher || clean)", kl_gaussian(teacher, clean), inf)),
     )
 

@@ -15,7 +15,7 @@ from dcdbench.distillers.diff_instruct import DiffInstruct
 from dcdbench.distillers.dmd import DMD
 from dcdbench.distillers.sds import SDS
 from dcdbench.protocols import Distiller
-from theory.claim import OURS, Check, Control, Identity
+from theory.claim import Check, Control, Identity
 from theory.distil import reverse_kl
 from theory.generator import LEVEL, TAU, velocity
 from theory.spectra import gaussian
@@ -58,7 +58,7 @@ def evidence(lag: float) -> tuple[Check, ...]:
 
 CLAIM = Identity(
     statement="With an exact critic DMD and Diff-Instruct descend reverse KL, SDS the cross-entropy alone.",
-    source=OURS,
+    source="Diff-Instruct, arXiv 2305.18455; DMD, arXiv 2311.18828",
     evidence=lambda: evidence(1.0),
     control=Control(
         "a critic that lags behind",

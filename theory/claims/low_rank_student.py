@@ -9,7 +9,8 @@ After Theorem 1 of https://arxiv.org/abs/2503.07578.
 from __future__ import annotations
 
 from theory.claim import DSD, Check, Claim, Control, Evidence, Verdict
-from theory.distil import OBJECTIVES, distil, w2_squared
+from theory.distil import OBJECTIVES, students
+from theory.estimates import w2_laws
 from theory.spectra import gaussian, w2_spectra
 
 D, R, NOISE = 6, 2, 0.5
@@ -22,10 +23,10 @@ def evidence(rank: int) -> Evidence:
     noisy_spectrum = [value + NOISE for value in clean_spectrum]
     clean = gaussian(clean_spectrum)
     teacher = clean.noised(NOISE**0.5)
-    found = {name: w2_squared(distil(teacher, rank, name), clean) for name in OBJECTIVES}
+    found = {name: w2_laws(students(teacher, rank, name), clean) for name in OBJECTIVES}
     best = w2_spectra(noisy_spectrum[:rank] + [0.0] * (D - rank), clean_spectrum)
-    checks = [Check(f"student by {name}", value, best) for name, value in found.items()]
-    noisy = Check("teacher", w2_squared(teacher, clean), w2_spectra(noisy_spectrum, clean_spectrum))
+    checks = [Check.of(f"student by {name}", value, best) for name, value in found.items()]
+    noisy = Check.of("teacher", w2_laws(teacher, clean), w2_spectra(noisy_spectrum, clean_spectrum))
     gain = Check("gain", noisy.computed - checks[0].computed, (D - rank) * NOISE, floor=ROUNDING)
     return Evidence(noisy, checks[0], (*checks[1:], gain))
 

@@ -10,7 +10,8 @@ $2\sigma^2$ where there is little noise.
 from __future__ import annotations
 
 from theory.claim import OURS, Check, Claim, Control, Evidence, Verdict
-from theory.distil import distil, w2_squared
+from theory.distil import distil, students, w2_squared
+from theory.estimates import w2_laws
 from theory.spectra import gaussian, w2_spectra
 
 NOISE, NOISES = 0.5, (0.05, 0.5)
@@ -41,11 +42,11 @@ def evidence(factor: float) -> Evidence:
     noisy_spectrum = [value + NOISE for value in SPECTRUM]
     clean = gaussian(SPECTRUM)
     teacher = clean.noised(NOISE**0.5)
-    student = distil(teacher, len(SPECTRUM), aware=factor * NOISE)
+    found = students(teacher, len(SPECTRUM), aware=factor * NOISE)
     left = [max(0.0, value - factor * NOISE) for value in noisy_spectrum]
     return Evidence(
-        Check("teacher", w2_squared(teacher, clean), w2_spectra(noisy_spectrum, SPECTRUM)),
-        Check("student", w2_squared(student, clean), w2_spectra(left, SPECTRUM)),
+        Check.of("teacher", w2_laws(teacher, clean), w2_spectra(noisy_spectrum, SPECTRUM)),
+        Check.of("student", w2_laws(found, clean), w2_spectra(left, SPECTRUM)),
         (
             *(Check(f"threshold, sigma^2={noise:g}", threshold(noise), closed(noise)) for noise in NOISES),
             Check("nearly twice", threshold(NOISES[0]), 2.0, 0.02),

@@ -7,7 +7,8 @@ mode seeking.
 
 from __future__ import annotations
 
-from theory.claim import OURS, Check, Claim, Control, Evidence, Verdict
+from theory.claim import Check, Claim, Control, Evidence, Verdict
+from theory.estimates import w2_line
 from theory.line import student_variance
 from theory.quadrature import Mixture, normal, pair, w2_squared, w2_transport
 
@@ -23,8 +24,8 @@ def evidence(clean: Mixture, teacher: Mixture) -> Evidence:
     affine = normal(2.0, 3.0)  # of the normal clean law: equality
     frechet = (affine.moments[0] - 0.3) ** 2 + (3.0**0.5 - 0.5**0.5) ** 2
     return Evidence(
-        Check("teacher", w2_squared(teacher, clean), w2_transport(teacher, clean)),
-        Check("student", w2_squared(normal(mean, found), clean), w2_transport(matched, clean)),
+        Check.of("teacher", w2_line(teacher, clean), w2_transport(teacher, clean)),
+        Check.of("student", w2_line(normal(mean, found), clean), w2_transport(matched, clean)),
         (Check("affine image", w2_squared(affine, NORMAL_CLEAN), frechet),),
     )
 
@@ -38,5 +39,5 @@ CLAIM = Claim(
     control=Control(
         "a clean law of two modes", lambda: evidence(pair(3.0, 1.0), pair(3.0, 1.25)), Verdict.FAILS
     ),
-    source=OURS,
+    source="Gelbrich 1990, doi 10.1002/mana.19901470121",
 )

@@ -12,7 +12,8 @@ of y, which are observed, is below $4\sigma^2/3$.
 from __future__ import annotations
 
 from theory.claim import OURS, Check, Claim, Control, Evidence, Verdict
-from theory.distil import distil, w2_squared
+from theory.distil import distil, students, w2_squared
+from theory.estimates import w2_laws
 from theory.spectra import gaussian, w2_gain, w2_spectra
 
 NOISE = 1.0
@@ -49,14 +50,14 @@ def evidence(tail: list[float]) -> Evidence:
     clean = gaussian(clean_spectrum)
     teacher = clean.noised(NOISE**0.5)
     student = noisy_spectrum[: len(KEPT)] + [0.0] * len(tail)
-    far, near = w2_squared(teacher, clean), w2_squared(distil(teacher, len(KEPT)), clean)
+    far, near = w2_laws(teacher, clean), w2_laws(students(teacher, len(KEPT)), clean)
     least = len(tail) * w2_gain(sum(dropped) / len(tail), NOISE)
     return Evidence(
-        Check("teacher", far, w2_spectra(noisy_spectrum, clean_spectrum)),
-        Check("student", near, w2_spectra(student, clean_spectrum)),
+        Check.of("teacher", far, w2_spectra(noisy_spectrum, clean_spectrum)),
+        Check.of("student", near, w2_spectra(student, clean_spectrum)),
         (
             Check("threshold", threshold(), NOISE / 3),
-            Check("gain", far - near, least, relation=">="),
+            Check("gain", far.value - near.value, least, relation=">="),
             curvature(),
         ),
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from math import sqrt
 
-from theory.claim import OURS, Check, Control, Identity
+from theory.claim import Check, Control, Identity
 from theory.claims.sampled_w2 import law
 from theory.divergences.bounds import mw2, product_law
 from theory.quadrature import pair, w2_squared
@@ -43,7 +43,7 @@ def bounded() -> tuple[Check, ...]:
 
 CLAIM = Identity(
     statement="The sampler of y's law is at most as far as its components, as far for separated modes.",
-    source=OURS,
+    source="Delon and Desolneux, arXiv 1907.05254",
     evidence=bounded,
     control=Control(
         "equality for modes that overlap",

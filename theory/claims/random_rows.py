@@ -2,7 +2,8 @@ r"""One random direction of each signal is enough: measurements determine means 
 
 For a row a, $E[a a^T S a a^T] = E[(a^T S a) a a^T]$, which vanishes on no symmetric matrix but 0 if the
 directions $a a^T$ span them: any $d(d+1)/2$ generic ones do. Rows that are entries do not, though they have
-the same $E[A^T A]$ up to a factor.
+the same $E[A^T A]$ up to a factor. Covariances from squares of random projections: Chen, Chi and Goldsmith
+(2013), https://arxiv.org/abs/1310.0807.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dcdbench.operators.coordinates import Coordinates
 from dcdbench.operators.identifiability import moment_ranks
 from dcdbench.operators.random_projections import RandomProjections
 from dcdbench.protocols import OperatorLaw
-from theory.claim import OURS, Check, Control, Identity
+from theory.claim import Check, Control, Identity
 from theory.distil import minimise
 from theory.spectra import gaussian
 
@@ -51,7 +52,7 @@ def evidence(law: OperatorLaw) -> tuple[Check, ...]:
 
 CLAIM = Identity(
     statement="Signals of which one random projection each is seen: means and covariances are determined.",
-    source=OURS,
+    source="Chen, Chi and Goldsmith, arXiv 1310.0807",
     evidence=lambda: evidence(RandomProjections(1)),
     control=Control(
         "one random entry each",

@@ -9,7 +9,8 @@ from __future__ import annotations
 import torch
 
 from theory.claim import DSD, Check, Claim, Control, Evidence, Verdict
-from theory.distil import distil, w2_squared
+from theory.distil import students
+from theory.estimates import w2_laws
 from theory.spectra import axes, gaussian, w2_spectra
 
 D, R, NOISE = 6, 2, 0.5
@@ -22,11 +23,11 @@ def evidence(rank: int) -> Evidence:
     noisy_spectrum = [value + NOISE for value in clean_spectrum]
     clean = gaussian(clean_spectrum)
     teacher, outside = clean.noised(NOISE**0.5), axes(D)[:, R:]
-    student = distil(teacher, rank)
+    student, again = students(teacher, rank)
     best = w2_spectra(noisy_spectrum[:rank] + [0.0] * (D - rank), clean_spectrum)
     noise = float(torch.trace(outside.T @ student.cov @ outside))
-    noisy = Check("teacher", w2_squared(teacher, clean), w2_spectra(noisy_spectrum, clean_spectrum))
-    found = Check("student", w2_squared(student, clean), best)
+    noisy = Check.of("teacher", w2_laws(teacher, clean), w2_spectra(noisy_spectrum, clean_spectrum))
+    found = Check.of("student", w2_laws([student, again], clean), best)
     gain = Check("gain", noisy.computed - found.computed, (D - rank) * NOISE, floor=ROUNDING)
     return Evidence(noisy, found, (gain, Check("variance of noise", noise, (rank - R) * NOISE)))
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from math import sqrt
 
 from theory.claim import OURS, Check, Claim, Control, Evidence, Verdict
-from theory.distil import distil, w2_squared
+from theory.distil import students
+from theory.estimates import w2_laws
 from theory.spectra import gaussian
 
 D, R, NOISE = 5, 3, 0.5
@@ -21,8 +22,8 @@ def evidence(rank: int) -> Evidence:
     teacher = clean.noised(NOISE**0.5)
     wide = (sqrt(1 + NOISE) - 1) ** 2
     return Evidence(
-        Check("teacher", w2_squared(teacher, clean), R * wide + (D - R) * NOISE),
-        Check("student", w2_squared(distil(teacher, rank), clean), rank * wide + (R - rank)),
+        Check.of("teacher", w2_laws(teacher, clean), R * wide + (D - R) * NOISE),
+        Check.of("student", w2_laws(students(teacher, rank), clean), rank * wide + (R - rank)),
     )
 
 

@@ -2,7 +2,7 @@ r"""SiD with $\alpha = 1.2$ does not come back from every start: beyond $v = 6c 
 
 Gradient flow of one weight, with an exact critic at every step, by Euler steps. For $c = 1$ and
 $\tau = .1$ the repelling point is 6.5: a generator that starts with the variance 5 comes to 1, and one with 8
-leaves. The update has no scale of its own, so that it is run with all variances in units of `UNIT`.
+leaves.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ import math
 import torch
 
 from theory.claim import OURS, Check, Control, Identity, Verdict
-from theory.generator import TAU, sid, velocity
+from theory.generator import sid, velocity
 
 C, LEVEL = 1.0, 0.1
-UNIT = TAU / LEVEL  # of variances, where the distiller looks at `TAU`
+SIGMA = float(torch.tensor(math.sqrt(LEVEL), dtype=torch.float32))  # as which levels are drawn
 NARROW, WIDE = 5.0, 8.0  # below and above 6c + 5 tau
 STEP, STEPS, FAR = 3.0, 450, 100.0
 
 
 def end(start: float, alpha: float) -> float:
     """The variance that descent ends at; infinite if it leaves."""
-    u = torch.tensor([[math.sqrt(start * UNIT)]], dtype=torch.float64)
-    c = torch.tensor([[C * UNIT]], dtype=torch.float64)
+    u = torch.tensor([[math.sqrt(start)]], dtype=torch.float64)
+    c = torch.tensor([[C]], dtype=torch.float64)
     for _ in range(STEPS):
-        u = u + STEP * velocity(sid(alpha), u, c)
-        if float(u.square()) > FAR * UNIT:
+        u = u + STEP * velocity(sid(alpha, SIGMA), u, c, sigma=SIGMA)
+        if float(u.square()) > FAR:
             return math.inf
-    return float(u.square()) / UNIT
+    return float(u.square())
 
 
 def evidence(alpha: float) -> tuple[Check, ...]:

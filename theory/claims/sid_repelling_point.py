@@ -12,32 +12,38 @@ import torch
 from scipy.optimize import brentq
 
 from theory.claim import OURS, Check, Control, Identity
-from theory.generator import TAU, sid, velocity
+from theory.generator import sid, velocity
 
 C = 1.0
-ALPHAS = (1.2, 1.5, 2.0)
+ALPHAS, SIGMAS = (1.2, 1.5, 2.0), (0.25, 0.5, 1.0)
 FAR = 1e4
 
 
-def pull(v: float, alpha: float) -> float:
+def pull(v: float, alpha: float, sigma: float) -> float:
     """The velocity of a generator of variance v, along it."""
     root = torch.tensor([[math.sqrt(v)]], dtype=torch.float64)
-    return float(velocity(sid(alpha), root, torch.tensor([[C]], dtype=torch.float64)))
+    c = torch.tensor([[C]], dtype=torch.float64)
+    return float(velocity(sid(alpha, sigma), root, c, sigma=sigma))
 
 
-def turn(alpha: float) -> float:
+def turn(alpha: float, sigma: float) -> float:
     """The variance above the teacher's where the pull changes its sign; infinite if it never does."""
     low = 1.2 * C
-    if pull(low, alpha) * pull(FAR, alpha) > 0:
+    if pull(low, alpha, sigma) * pull(FAR, alpha, sigma) > 0:
         return math.inf
-    return float(brentq(lambda v: pull(v, alpha), low, FAR, xtol=1e-9))
+    return float(brentq(lambda v: pull(v, alpha, sigma), low, FAR, xtol=1e-9))
 
 
 def evidence(shift: float) -> tuple[Check, ...]:
     """The turning points for alphas that are lower by `shift` than theory is told."""
     return tuple(
-        Check(f"alpha={alpha:g}", turn(alpha - shift), alpha / (alpha - 1) * (C + TAU) - TAU)
+        Check(
+            f"alpha={alpha:g}, tau={sigma**2:g}",
+            turn(alpha - shift, sigma),
+            alpha / (alpha - 1) * (C + sigma**2) - sigma**2,
+        )
         for alpha in ALPHAS
+        for sigma in SIGMAS
     )
 
 
@@ -47,5 +53,5 @@ CLAIM = Identity(
     source=OURS,
     evidence=lambda: evidence(0.0),
     control=Control("alpha smaller by 0.2, so that 1.2 becomes 1", lambda: evidence(0.2), breaks=("*",)),
-    setting="one dimension, c=1, tau=0.25, the distiller's own code",
+    setting="one dimension, c=1, tau=1/16, 1/4 and 1, the distiller's own code",
 )

@@ -12,7 +12,9 @@ import torch
 
 from dcdbench.analytic import Gaussian
 from theory.claim import OURS, Check, Claim, Control, Evidence, Verdict
-from theory.distil import distil, w2_squared
+from theory.distil import distil
+from theory.divergences.estimate import Estimate, t_interval
+from theory.estimates import w2_laws
 from theory.spectra import gaussian, w2_spectra
 
 HALF, NOISE = 10, 1.0
@@ -23,13 +25,13 @@ DIRECTIONS = 40_000
 ACCURACY = 0.02  # of that many directions
 
 
-def sliced(law: Gaussian, clean: Gaussian) -> float:
-    """`d SW2^2` over random directions."""
+def sliced(law: Gaussian, clean: Gaussian) -> Estimate:
+    """`d SW2^2` over random directions, with the interval of their mean."""
     rng = torch.Generator().manual_seed(0)
     theta = torch.randn(DIRECTIONS, clean.dim, generator=rng, dtype=torch.float64)
     theta = theta / theta.norm(dim=1, keepdim=True)
     roots = [((theta @ cov) * theta).sum(1).clamp(min=0).sqrt() for cov in (law.cov, clean.cov)]
-    return clean.dim * float((roots[0] - roots[1]).square().mean())
+    return t_interval((clean.dim * (roots[0] - roots[1]).square()).tolist())
 
 
 def sliced_spectra(generated: list[float], clean: list[float]) -> float:
@@ -50,11 +52,11 @@ def evidence(slices: bool) -> Evidence:
     """Teacher T-Y against the unaware student that drops the tail, in one metric or the other."""
     clean, teacher = gaussian(CLEAN), gaussian(TEACHER)
     student = distil(teacher, HALF)
-    measured, closed = (sliced, sliced_spectra) if slices else (w2_squared, w2_spectra)
+    measured, closed = (sliced, sliced_spectra) if slices else (w2_laws, w2_spectra)
     accuracy = ACCURACY if slices else 1e-6
     return Evidence(
-        Check("teacher", measured(teacher, clean), closed(TEACHER, CLEAN), accuracy),
-        Check("student", measured(student, clean), closed(STUDENT, CLEAN), accuracy),
+        Check.of("teacher", measured(teacher, clean), closed(TEACHER, CLEAN), accuracy),
+        Check.of("student", measured(student, clean), closed(STUDENT, CLEAN), accuracy),
     )
 
 

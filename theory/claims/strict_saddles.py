@@ -4,7 +4,8 @@ In the factor U every $S = \sum_{i \in I} c_i e_i e_i^T$ with $|I| \le k$ is sta
 is kept along $e_i$ towards another $e_j$ bends reverse KL by $1/(c_j + \tau) - 1/(c_i + \tau)$, and a column
 that is empty by $1/(c_j + \tau) - 1/\tau$. At all but the k leading directions one of these is negative, so
 that descent from a generic start ends at the minimum; there the least curvature is 0, as $UU^T$ does not
-change when columns are mixed.
+change when columns are mixed. For squared errors of linear networks the same is due to Baldi and Hornik
+(1989), https://doi.org/10.1016/0893-6080(89)90014-2.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from theory.claim import OURS, Check, Control, Identity
+from theory.claim import Check, Control, Identity
 from theory.distil import levels, objective
 
 K = 2
@@ -69,7 +70,7 @@ def evidence(spectrum: list[float]) -> tuple[Check, ...]:
 CLAIM = Identity(
     statement="Students of rank k that keep other than the leading directions are strict saddles "
     "of the objective; the leading ones are its minimum.",
-    source=OURS,
+    source="after Baldi and Hornik 1989, doi 10.1016/0893-6080(89)90014-2",
     evidence=lambda: evidence(SPECTRUM),
     control=Control(
         "two equal eigenvalues on both sides of the cut", lambda: evidence(TIED), breaks=("saddle at 13",)

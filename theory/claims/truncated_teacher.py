@@ -9,7 +9,8 @@ the unaware student of rank r.
 from __future__ import annotations
 
 from theory.claim import OURS, Check, Claim, Control, Evidence, Verdict
-from theory.distil import distil, truncated, w2_squared
+from theory.distil import students, truncated
+from theory.estimates import w2_laws
 from theory.spectra import gaussian, w2_spectra
 
 D, R, NOISE = 6, 2, 0.5
@@ -25,12 +26,12 @@ def evidence(tweedie: bool) -> Evidence:
     shrunk = [value**2 / (value + NOISE) for value in clean_spectrum]
     student = noisy_spectrum[:R] + [0.0] * (D - R)
     return Evidence(
-        Check(
+        Check.of(
             "teacher",
-            w2_squared(teacher, clean),
+            w2_laws(teacher, clean),
             w2_spectra(shrunk if tweedie else noisy_spectrum, clean_spectrum),
         ),
-        Check("student", w2_squared(distil(noisy, R), clean), w2_spectra(student, clean_spectrum)),
+        Check.of("student", w2_laws(students(noisy, R), clean), w2_spectra(student, clean_spectrum)),
     )
 
 

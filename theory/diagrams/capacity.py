@@ -13,9 +13,10 @@ import numpy as np
 from theory.claim import Evidence
 from theory.claims.cover_or_seek import CRITICAL
 from theory.line import OBJECTIVES, single_student, student_variance
-from theory.panels import Axis, Curve, Phase, contrast
+from theory.panels import COARSE, Axis, Curve, Phase, contrast
 from theory.plots import Diagram
 from theory.quadrature import Mixture, normal, pair, w2_squared, w2_transport
+from theory.stationary import stationary
 
 ZERO, ALL = "reverse KL, tau = 0", "reverse KL, dtau"
 TITLES = {ZERO: r"RKL, $\tau=0$", ALL: r"RKL, $d\tau$"}
@@ -30,9 +31,11 @@ def students(name: str, aware: float, m: float, sigma: float) -> tuple[Mixture, 
         found = [single_student(teacher, *start, aware=added) for start in starts]
         best = min(found, key=lambda branch: branch[1])[0]
         mean, v = best.moments
-        return best, normal(mean, OBJECTIVES[name].stationary(mean, v + added, teacher) - added)
+        return best, normal(
+            mean, stationary(OBJECTIVES[name], mean, v + added, teacher, rtol=COARSE / 100).value - added
+        )
     v = student_variance(name, teacher, 0.05 + (1 - aware) * sigma**2, 2 * (c + m**2), aware=added)
-    root = OBJECTIVES[name].stationary(0.0, v + added, teacher) - added
+    root = stationary(OBJECTIVES[name], 0.0, v + added, teacher, rtol=COARSE / 100).value - added
     return normal(0.0, v), normal(0.0, root)
 
 

@@ -13,9 +13,10 @@ import numpy as np
 
 from theory.claim import Evidence
 from theory.line import OBJECTIVES, student_variance
-from theory.panels import Axis, Phase, contrast
+from theory.panels import COARSE, Axis, Phase, contrast
 from theory.plots import Diagram
-from theory.quadrature import Mixture, kl, minimum, normal, w2_squared, w2_transport
+from theory.quadrature import Mixture, kl, normal, w2_squared, w2_transport
+from theory.stationary import stationary
 
 NAMES = {
     "reverse KL, tau = 0": r"RKL, $\tau=0$",
@@ -40,14 +41,12 @@ def contaminated(width: float, share: float) -> Mixture:
 
 @cache
 def variances(name: str, width: float, share: float) -> Twice:
-    """The student's variance by minimisation, and by a root or another minimisation or in closed form."""
+    """The student's variance by minimisation, and by a root or in closed form."""
     teacher = contaminated(width, share)
     v = student_variance(name, teacher, 0.7, 1.5 * width**2)
     if name == "forward KL":
         return v, 1 + share * (width**2 - 1)
-    if name.startswith("SiD"):
-        return v, minimum(lambda near: OBJECTIVES[name](0.0, near, teacher), 0.8 * v, 1.3 * v, nodes=4)
-    return v, OBJECTIVES[name].stationary(0.0, v, teacher)
+    return v, stationary(OBJECTIVES[name], 0.0, v, teacher, rtol=COARSE / 100).value
 
 
 @cache

@@ -15,8 +15,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from theory.line import OBJECTIVES, Objective, student_variance
+from theory.line import OBJECTIVES, Levels, Objective, student_variance
 from theory.quadrature import Mixture
+from theory.stationary import stationary
 
 NODES = 61  # of a scan for all minima
 
@@ -54,7 +55,7 @@ def contamination_level(eps: float, width: float, tau: float = 0.0) -> float:
         width: Its standard deviation `R`, over that of the clean law.
         tau: The noise variance of the level.
     """
-    return _best(Objective(False, np.array([float(tau)]), np.ones(1)), _teacher(eps, width))
+    return _best(Objective(False, Levels(low=float(tau))), _teacher(eps, width))
 
 
 def _best(objective: Objective, teacher: Mixture) -> float:
@@ -75,11 +76,19 @@ def _best(objective: Objective, teacher: Mixture) -> float:
 
 
 def contamination_student(eps: float, width: float, objective: str = "reverse KL, dtau") -> float:
-    """The student's variance by one of `theory.line.OBJECTIVES`, or `forward KL` (B4, B5)."""
+    """The student's variance by one of `theory.line.OBJECTIVES`, or `forward KL` (B4, B5).
+
+    The global minimum is found by a fixed rule, and its digits by adaptive quadrature.
+    """
     teacher = _teacher(eps, width)
-    if objective == "forward KL" or OBJECTIVES[objective].fisher:
+    if objective == "forward KL":
         return student_variance(objective, teacher, 0.5, 2 * max(width, 1.0) ** 2)
-    return _best(OBJECTIVES[objective], teacher)
+    found = OBJECTIVES[objective]
+    if found.fisher:
+        near = student_variance(objective, teacher, 0.5, 2 * max(width, 1.0) ** 2)
+    else:
+        near = _best(found, teacher)
+    return stationary(found, 0.0, near, teacher).value
 
 
 def contamination_asymptotic(eps: float, width: float) -> float:
