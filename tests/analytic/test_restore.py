@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -23,10 +24,12 @@ from dcdbench.operators.gaussian_blur import GaussianBlur
 from dcdbench.operators.identity import Identity
 from dcdbench.operators.inpainting import Inpainting
 from dcdbench.operators.mri import MRI
-from dcdbench.problem import Corruption, Problem
+from dcdbench.problem import Corruption, Measurement, Problem
 from dcdbench.protocols import Objective, Operator, Setting
+from dcdbench.restorers import wiener
 from dcdbench.restorers.linear import matrices
 from dcdbench.restorers.pinv import PseudoInverse
+from dcdbench.restorers.solvable import Solvable
 from dcdbench.restorers.wiener import Wiener, moments, posterior
 from dcdbench.streams import Stream
 from dcdbench.training import train
@@ -156,6 +159,27 @@ def test_moments_are_those_of_signals(corruption: Corruption) -> None:
     assert float((mean - law.mean).abs().max()) < 0.12
     assert float((cov - COV).abs().max()) < 0.15
     assert float((m.y.T.cov() - COV).abs().max()) > 0.2  # control: the measurements' own
+
+
+def test_laps_that_lead_take_fewer_measurements_to_the_same_moments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last laps take all: the result is that of all laps on all, not that of the few."""
+    law = Gaussian(torch.tensor([1.0, 0.0, -1.0]), COV)
+    m = problem(Corruption(Inpainting(0.7), 0.3), law.sample(4000, rng(1))).train.to(dtype=torch.float64)
+    asked: list[int] = []
+    original = wiener.remembered
+
+    def counted(used: Measurement, same: bool, kept: list[Solvable]) -> Iterator[Solvable]:
+        asked.append(len(used))
+        return original(used, same, kept)
+
+    monkeypatch.setattr(wiener, "remembered", counted)
+    mean, cov = moments(m, False, 40, rng(2))
+    assert asked == [1000] * 32 + [4000] * 8
+    few = moments(m[:1000], False, 40, rng(2))[1]
+    monkeypatch.setattr(wiener, "LEADING", 4000)
+    whole = moments(m, False, 40, rng(2))
+    assert float((cov - whole[1]).norm()) < 0.2 * float((few - whole[1]).norm())
+    assert float((mean - whole[0]).abs().max()) < 0.01
 
 
 def test_the_estimate_is_the_best_one_of_a_gaussian() -> None:
