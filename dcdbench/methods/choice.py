@@ -13,7 +13,7 @@ from dcdbench.protocols import Objective
 
 # Where each entry is seen by a chance of its own, hardly two signals have one mask. Unless much of it is
 # dropped, it tells which signal it is. docs/tuning.md compares shares in measurement space.
-INDEPENDENT = AmbientDiffusion(delta=0.5)
+INDEPENDENT = AmbientDiffusion(delta=0.3)
 
 
 def fitting(objective: Objective | None, corruption: Corruption) -> Objective:
@@ -21,7 +21,7 @@ def fitting(objective: Objective | None, corruption: Corruption) -> Objective:
 
     That is Ambient Diffusion through masks, Ambient Tweedie under white noise, and the standard
     objective where there is neither. Noise of another law is learned as a part of the data. Through masks of
-    independent entries Ambient Diffusion drops half of what was measured: see the claim `mask_names_signal`.
+    independent entries Ambient Diffusion drops more in training: see the claim `mask_names_signal`.
     """
     if objective is not None:
         return objective

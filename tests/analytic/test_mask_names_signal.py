@@ -112,11 +112,11 @@ def test_methods_drop_so_much_that_masks_explain_less(keep: float) -> None:
     objective = fitting(None, Corruption(Inpainting(keep)))
     assert isinstance(objective, AmbientDiffusion)
     chosen, little = (sum(left_over(d, seed, keep) for seed in range(100)) for d in (objective.delta, LITTLE))
-    assert chosen > 1.5 * little
+    assert chosen > 1.3 * little
 
 
 def test_where_many_signals_share_a_mask_methods_drop_little() -> None:
-    """Half of a few lines, or more than one of a few rows, is lost for nothing."""
+    """More of a few lines, or of a few rows, is lost for nothing."""
     for operator in (MRI(), Fourier(), RandomProjections(), Coordinates(2), Blocks()):
         assert fitting(None, Corruption(operator)) == AmbientDiffusion()
     assert AmbientDiffusion().delta == LITTLE
