@@ -45,7 +45,7 @@ class FDistill(Leveled):
 
     Args:
         levels: The range of noise levels: all, above or below the noise of the measurements.
-        p_mean: The mean of `log(sigma / sigma_data)`, before the range.
+        p_mean: The mean of `log(sigma / sigma_data)`, before the range; raised to that of the lowest level.
         p_std: The standard deviation of `log sigma`, before the range.
         divergence: `rkl` is KL(fake || real), `kl` KL(real || fake), `jeffreys` their sum, `softened_rkl`
             KL((fake + real) / 2 || real), `js` Jensen-Shannon, `hellinger` the squared distance of Hellinger,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["Leveled", "Range", "Seen", "look"]
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
@@ -25,12 +26,12 @@ class Leveled:
 
     Args:
         levels: The range of noise levels: all, above or below the noise of the measurements.
-        p_mean: The mean of `log(sigma / sigma_data)`, before the range.
+        p_mean: The mean of `log(sigma / sigma_data)`, before the range; raised to that of the lowest level.
         p_std: The standard deviation of `log sigma`, before the range.
     """
 
     levels: Range = "above"
-    p_mean: float = 0.0
+    p_mean: float = -0.9
     p_std: float = 1.2
 
     lr: ClassVar[float] = 1e-3
@@ -58,7 +59,8 @@ class Leveled:
     def sigma(self, judges: Judges, fake: Fake, rng: torch.Generator) -> Tensor:
         """A level per fake, `(B,)`, log-normal on the range that `levels` names relative to `sigma_y`.
 
-        A fake that carries measurement noise cannot be seen below the objective's lowest level.
+        A fake that carries measurement noise cannot be seen below the objective's lowest level. Where that is
+        above the mean, it is the mean: else nearly all levels would lie at the end of the range.
         """
         unit = judges.teacher.sigma_data
         low, high = LOWEST * unit, HIGHEST * unit
@@ -72,7 +74,8 @@ class Leveled:
                 f"no noise level between {low:g} and {high:g}: a fake with measurement noise "
                 "has none below sigma_y, so choose noise: false or another range"
             )
-        return lognormal_levels(len(fake), self.p_mean, self.p_std, rng, low, high, scale=unit).to(fake.y)
+        mean = max(self.p_mean, math.log(low / unit))
+        return lognormal_levels(len(fake), mean, self.p_std, rng, low, high, scale=unit).to(fake.y)
 
 
 @dataclass(frozen=True)

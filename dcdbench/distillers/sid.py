@@ -33,13 +33,13 @@ class SiD(Adversarial):
 
     Args:
         levels: The range of noise levels: all, above or below the noise of the measurements.
-        p_mean: The mean of `log(sigma / sigma_data)`, before the range.
+        p_mean: The mean of `log(sigma / sigma_data)`, before the range; raised to that of the lowest level.
         p_std: The standard deviation of `log sigma`, before the range.
         adversarial: The weight, `>= 0`, of the adversarial term; without it no discriminator is trained.
         alpha: The weight of the second term.
     """
 
-    alpha: float = 0.75
+    alpha: float = 1.0
 
     def __call__(self, judges: Judges, fake: Fake, rng: torch.Generator) -> Tensor:
         """The generator's loss per sample, `(B,)`."""

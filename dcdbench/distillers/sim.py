@@ -33,7 +33,7 @@ class SiM(Leveled):
 
     Args:
         levels: The range of noise levels: all, above or below the noise of the measurements.
-        p_mean: The mean of `log(sigma / sigma_data)`, before the range.
+        p_mean: The mean of `log(sigma / sigma_data)`, before the range; raised to that of the lowest level.
         p_std: The standard deviation of `log sigma`, before the range.
         huber: `c`, > 0, in units of `sigma_data sqrt(entries)`, the norm of data; None for the squared
             distance.

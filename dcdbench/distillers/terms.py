@@ -40,7 +40,7 @@ class Adversarial(Leveled):
 
     Args:
         levels: The range of noise levels: all, above or below the noise of the measurements.
-        p_mean: The mean of `log(sigma / sigma_data)`, before the range.
+        p_mean: The mean of `log(sigma / sigma_data)`, before the range; raised to that of the lowest level.
         p_std: The standard deviation of `log sigma`, before the range.
         adversarial: The weight, `>= 0`, of the adversarial term; without it no discriminator is trained.
     """
