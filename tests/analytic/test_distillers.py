@@ -39,6 +39,7 @@ from linear import (
     rng,
     update,
 )
+from scipy.stats import kstest, truncnorm
 from torch import Tensor
 
 from dcdbench.distillers import levels, registry
@@ -284,7 +285,7 @@ def levels_of(distiller: Distiller, objective: Objective, fake: Fake, sigma_y: f
 @pytest.mark.parametrize("name", registry)
 def test_ranges_of_levels(name: str) -> None:
     """All, above and below the noise of the measurements; together above and below are all."""
-    corruption, sigma_y = Corruption(Identity(), 0.5), 0.5
+    corruption, sigma_y = Corruption(Identity(), 0.3), 0.3
     x = normal(3, 20_000, D)
     fake = corruption.fake(x, rng(4), noise=False)
     drawn = {
@@ -294,7 +295,7 @@ def test_ranges_of_levels(name: str) -> None:
     for sigma in drawn.values():
         assert (
             sigma.shape == (len(x),)
-            and levels.LOWEST <= float(sigma.min()) <= float(sigma.max()) <= levels.HIGHEST
+            and min(levels.LOWEST, sigma_y / 10) <= float(sigma.min()) <= float(sigma.max()) <= levels.HIGHEST
         )
     assert float(drawn["above"].min()) >= sigma_y >= float(drawn["below"].max())
     share = float((drawn["all"] > sigma_y).double().mean())
@@ -302,6 +303,20 @@ def test_ranges_of_levels(name: str) -> None:
     upper = drawn["all"][drawn["all"] > sigma_y].log()
     assert float(upper.mean()) == pytest.approx(float(drawn["above"].log().mean()), abs=0.02)
     assert float(upper.mean()) != pytest.approx(float(drawn["below"].log().mean()), abs=0.02)  # control
+
+
+@pytest.mark.parametrize(("sigma_y", "mean"), [(0.1, -0.9), (0.3, -0.9), (1.0, 0.0), (5.0, math.log(5.0))])
+def test_the_mean_of_levels_is_never_below_the_lowest_one(sigma_y: float, mean: float) -> None:
+    """Against scipy's truncated normal law; the control has the mean of low noise at high noise."""
+    fake = Corruption(Identity(), sigma_y).fake(normal(3, 20_000, D), rng(4), noise=False)
+    found = levels_of(SiD(), AmbientTweedie(), fake, sigma_y).double().log()
+
+    def law(mean: float) -> Any:
+        ends = [(math.log(s) - mean) / 1.2 for s in (sigma_y, levels.HIGHEST)]
+        return truncnorm(*ends, mean, 1.2)
+
+    assert kstest(found.numpy(), law(mean).cdf).pvalue > 1e-4
+    assert kstest(found.numpy(), law(-0.9 if mean > -0.9 else 0.0).cdf).pvalue < 1e-12  # control
 
 
 @pytest.mark.parametrize("name", registry)
