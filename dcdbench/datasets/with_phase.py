@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["WithPhase"]
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -69,9 +69,10 @@ class WithPhase:
     def load(self, train: int | None, heldout: int | None, stream: Stream) -> Data:
         """The splits of the source, each image with a phase of its own."""
         data = self.of.load(train, heldout, stream)
-        return replace(
-            data, **{name: self._turned(getattr(data, name), stream / "phase" / name) for name in SPLITS}
+        fit, val, test, reference, floor = (
+            self._turned(getattr(data, name), stream / "phase" / name) for name in SPLITS
         )
+        return Data(fit, val, test, reference, floor, labels=data.labels)
 
     def _turned(self, x: Tensor, stream: Stream) -> Tensor:
         u = torch.rand(len(x), COEFFICIENTS, generator=stream.rng(), dtype=torch.float64)
