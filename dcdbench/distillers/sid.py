@@ -14,6 +14,7 @@ from __future__ import annotations
 __all__ = ["SiD"]
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -40,6 +41,8 @@ class SiD(Adversarial):
     """
 
     alpha: float = 1.0
+
+    lr: ClassVar[float] = 3e-3
 
     def __call__(self, judges: Judges, fake: Fake, rng: torch.Generator) -> Tensor:
         """The generator's loss per sample, `(B,)`."""

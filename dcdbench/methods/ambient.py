@@ -23,9 +23,9 @@ from dcdbench.samplers.heun import Heun
 class Ambient:
     """The diffusion model of phase I, trained for longer, with a choice of samplers.
 
-    The controls of distillation: with `longer` at the ratio of their operations, a student that beats this
-    one does not owe it to a longer training; with `longer: 0` the teacher is that of the student, and what
-    differs is the sampler alone.
+    The controls of distillation. With the operations of teacher and student together, which a suite's
+    `equal_flops` gives it, a student that beats this one does not owe it to a longer training. Else, with
+    `longer: 0`, the teacher is that of the student, and what differs is the sampler alone.
 
     Args:
         objective: The loss of the training; None for the one that fits the corruption.
@@ -35,7 +35,7 @@ class Ambient:
         churn: How much fresh noise EDM's stochastic sampler adds in all; 0 for the deterministic one.
         guidance: The weight of reconstruction guidance, for denoisers that are shown masks; 0 for none.
         masks: To how many masks at each step guidance compares the fixed one.
-        longer: Training beyond phase I, in units of phase II's images, of which each costs about 5.8 times as
+        longer: Training beyond phase I, in units of phase II's images, each of which costs several times as
             many operations as one of phase I.
         lr: The learning rate.
     """

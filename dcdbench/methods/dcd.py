@@ -54,8 +54,8 @@ class DCD:
     distiller: Distiller = field(default_factory=SiD)
     teacher_lr: float = 1e-3
     lr: float | None = None
-    critic_lr: float = 3e-4
-    critic_steps: int = 2
+    critic_lr: float = 6e-4
+    critic_steps: int = 1
     start: Literal["teacher", "random"] = "teacher"
     sigma_init: float = 5.0
     latent: Latent = "full"

@@ -66,10 +66,10 @@ class Distil:
     kimg: float
     batch: int = 256
     lr: float = 1e-3
-    critic_lr: float = 3e-4
+    critic_lr: float = 6e-4
     decay: float = 1.0
     warmup: float = 0.1
-    critic_steps: int = 2
+    critic_steps: int = 1
     start: Literal["teacher", "random"] = "teacher"
     sigma_init: float = 5.0
     latent: Latent = "seen"
