@@ -162,12 +162,12 @@ def test_each_lap_but_the_last_is_passed_on_as_it_ends() -> None:
     with pytest.raises(ValueError, match="checkpoints must be >= 1, got 0"):
         replace(EM().phases(setting)[0], checkpoints=0)
     suite = load_suite(Path(__file__).parents[2] / "suites" / "all.yaml")
-    plan = make_plan(select(suite, methods=["em", "teacher"], tasks=["gaussian"], seeds=[0]))
+    plan = make_plan(select(suite, methods=["em", "ambient-diffusion"], tasks=["mixture-masks"], seeds=[0]))
     counts = [stage.spec["checkpoints"] for stage in plan.stages if "checkpoints" in stage.spec]
     assert sorted(counts) == [1] * (EM().laps - 1) + [CHECKPOINTS] * 2 and CHECKPOINTS > 1
 
 
-def test_all_measurements_of_the_suites_are_restored() -> None:
+def test_all_measurements_are_restored_by_default() -> None:
     """As many as the publication has, in each lap; the control: a smaller pool."""
     world = problem(Identity(), 0.3, LAW.sample(5000, rng()))
     assert EM().laps >= 12 and EM().posterior.pool == EM().prior.pool == 65_536

@@ -36,7 +36,7 @@ from dcdbench.protocols import Network
 from dcdbench.streams import Stream
 from dcdbench.training import average, copy_of
 
-SUITE, TASK = Path("suites/all.yaml"), "digits-noise"
+SUITE, TASK = Path("suites/full.yaml"), "digits-noise"
 SHAPE, SIZE, FEATURES = (1, 8, 8), 64, 32
 ROUNDS, STEPS, PRODUCTS = 3, 4, 10
 SIZES = ("suite", (256, 3, 256), (256, 3, 512), (512, 3, 256))  # width, depth, batch
@@ -66,7 +66,7 @@ def problem_of(shape: tuple[int, ...]) -> Problem:
 
 
 def student_step(network: Network, shape: tuple[int, ...], batch: int = 128) -> Callable[[], Any]:
-    """One whole step of phase II, with two of its critic, in which no survey is made."""
+    """One whole step of phase II, with one of its critic, in which no survey is made."""
     problem, objective = problem_of(shape), AmbientTweedie()
     teacher = denoiser_for(problem, objective, network, Stream(2))
     for k, p in enumerate(teacher.parameters()):  # weights of 0 have gradients that are slow denormals

@@ -51,10 +51,10 @@ SUBSTITUTIONS = (
 # Long commands are executed for some methods after others; what one part has made, the next ones find.
 PARTS = {
     "python -m dcdbench run suites/all.yaml": (
-        " -m observed -m 'oracle*' -m exact",
-        " -m 'teacher*'",
-        " -m dcd",
-        " -m em",
+        " -m observed -m oracle -m mixture-em -m pca",
+        " -m 'ambient-diffusion*'",
+        " -m dcd -m ambient-gan",
+        " -m em -m sfbd",
         "",
     ),
     "dcdbench run noisy.yaml": (" -m teacher", ""),

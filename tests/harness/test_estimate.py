@@ -238,10 +238,10 @@ def test_the_trial_counts_what_a_real_step_counts() -> None:
 
 def test_sizes_are_those_of_the_data() -> None:
     """Digits divide what is held out; drawn data have as many in each split."""
-    stages = {stage.key: stage for stage in plan("all").stages}
+    stages = {stage.key: stage for stage in plan("full").stages}
 
     def sizes(task: str) -> Sizes:
-        return next(sizes_of(s, stages) for s in stages.values() if s.label.startswith(f"{task}/teacher/"))
+        return next(sizes_of(s, stages) for s in stages.values() if s.label.startswith(f"{task}/ambient-diffusion/"))
 
     assert sizes("digits-noise") == Sizes(1000, 265, 532)
     assert sizes("gaussian") == Sizes(20_000, 2000, 2000)
