@@ -188,7 +188,7 @@ def test_kimg_doubles_the_training_part(store: Store) -> None:
 
 @pytest.mark.parametrize("name", ["all", "full"])
 def test_the_candidates_of_the_suites_take_a_share_of_their_trainings(name: str, store: Store) -> None:
-    """Those that have fewer than half of the candidates are too short to pay for half, with the fewest fakes."""
+    """Those with fewer than half of the candidates are too short to pay for half, with the fewest fakes."""
     estimator, many = Estimator(store, plan(name).stages, RATES), 0
     for each in (s for s in plan(name).stages if "checkpoints" in s.spec and s.seed == 0):
         sizes = sizes_of(each, estimator.stages)
