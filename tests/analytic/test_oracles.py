@@ -19,9 +19,12 @@ from dcdbench.distillers.sid import SiD
 from dcdbench.harness.identity import describe
 from dcdbench.masked import filled
 from dcdbench.methods.dcd import DCD
+from dcdbench.methods.em import EM
 from dcdbench.methods.exact import Exact
 from dcdbench.methods.ideal import FilledMean
+from dcdbench.methods.oracle import Oracle
 from dcdbench.methods.oracle_dcd import OracleDCD
+from dcdbench.methods.teacher import Teacher
 from dcdbench.networks.exact import ExactDenoiser
 from dcdbench.networks.mlp import MLP
 from dcdbench.noises.coloured import Coloured
@@ -303,3 +306,11 @@ def test_phase_two_asks_the_exact_denoiser_through_masks(operator: Any, distille
         assert all(torch.isfinite(torch.tensor(v)) for v in stats.values())
     after = state.trained["generator"].parameters()
     assert any(not torch.equal(p, q) for p, q in zip(before, after, strict=True))
+
+
+def test_the_oracle_has_the_images_of_both_phases() -> None:
+    """As many as every rival that has no student; the control: the teacher's alone."""
+    here = replace(setting(), teacher_kimg=4.0, student_kimg=3.0)
+    images = {type(m): sum(p.kimg for p in m.phases(here)) for m in (Oracle(), DCD(), EM(laps=3), Teacher())}
+    assert images == pytest.approx({Oracle: 7.0, DCD: 7.0, EM: 7.0, Teacher: 4.0})
+    assert [p.needs_clean for p in Oracle().phases(here)] == [True]
