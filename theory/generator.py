@@ -159,7 +159,7 @@ def mean_loss(
         U: The generator, `(d, k)`.
         cov: The covariance of the teacher's law.
         critic: What the critic takes the generator's for.
-        scaled: Whether the loss is divided by the teacher's error.
+        scaled: Whether the distiller divides its loss by the teacher's error: it is multiplied again here.
         samples: Of latents and noise; by default ones that are exact for quadratic losses.
         ratio: The logarithm of the teacher's density over the fakes', for one that asks a discriminator.
         corrupted: How an aware student's output is measured; None for an unaware student.
@@ -200,7 +200,7 @@ def velocity(
         U: The generator.
         cov: The covariance of the teacher's law.
         believed: What the critic takes the generator's covariance for.
-        scaled: Whether the loss is divided by the teacher's error.
+        scaled: Whether the distiller divides its loss by the teacher's error: it is multiplied again here.
         samples: Of latents and noise, as for the loss.
         ratio: The logarithm of the ratio of densities, as for the loss.
         corrupted: How an aware student's output is measured; None for an unaware student.
@@ -241,7 +241,7 @@ def settled(
         start: The generator at first.
         cov: The covariance of the teacher's law.
         corrupted: How an aware student's output is measured; None for an unaware student.
-        scaled: Whether the loss is divided by the teacher's error.
+        scaled: Whether the distiller divides its loss by the teacher's error: it is multiplied again here.
         rate: The learning rate.
         steps: Their number, each with an exact critic.
         sigma: The level, as for the loss.
