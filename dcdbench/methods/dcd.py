@@ -62,7 +62,7 @@ class DCD:
     noise: bool | None = None
     halflife_kimg: float = 50.0
     beta2: float = 0.99
-    update_clip: float = 1.0
+    update_clip: float = 0.5
     critic: Objective | None = None
     operator: bool = True
 

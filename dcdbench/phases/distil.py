@@ -40,7 +40,7 @@ class Distil:
         kimg: Thousands of images that the generator is trained on.
         batch: Images per step.
         lr: The generator's learning rate: warmed up, and brought to 0 over the last `decay` of the training.
-        critic_lr: The critic's learning rate, constant.
+        critic_lr: The critic's learning rate, warmed up as the generator's, then constant.
         decay: The share of the training in which the generator's rate falls.
         warmup: The share in which it rises. At the start critic and teacher agree, and what Adam scales up to
             full steps is noise.
@@ -77,7 +77,7 @@ class Distil:
     halflife_kimg: float = 50.0
     clip: float = 1.0
     beta2: float = 0.99
-    update_clip: float = 1.0
+    update_clip: float = 0.5
     critic: Objective | None = None
     operator: bool = True
 
@@ -138,6 +138,8 @@ class Distil:
         rng = stream.rng(problem.train.y.device)
         critic = state.trained["critic"]
         loss = (self.critic or self.objective)(critic, self._corruption(problem)(x, rng), rng).mean()
+        done = state.nimg / (1000 * self.kimg)
+        learning_rate(state.optimizers["critic"], self.critic_lr, done, warmup=self.warmup, decay=0.0)
         value, norm = self._descend(state, "critic", loss, stream, EXPLODED)
         return {"critic_loss": value, "critic_gradient": norm}
 
