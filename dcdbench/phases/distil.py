@@ -55,7 +55,7 @@ class Distil:
             second moment remembers is a step of `1 / sqrt(1 - beta2)` times the learning rate: 10 times,
             where 0.999 allows 32, and one unusual fake can throw the generator out of where it was.
         update_clip: The largest root mean square of a step's changes of weights, in units of the learning
-            rate: usual steps have about 1.
+            rate: steps without a bound have about 1.
         critic: The critic's loss, where it is not the teacher's.
         operator: Whether fakes are corrupted at all.
     """

@@ -410,7 +410,8 @@ def test_a_short_training_lowers_the_loss_towards_the_exact_one() -> None:
 
 def diverge(alpha: float, count: int) -> tuple[State, list[dict[str, Tensor]], list[float], Diverged | None]:
     """Steps of SiD from a generator that starts too wide, with the states before each."""
-    phase, problem = tiny.distil(tiny.Wide, alpha=alpha, update_clip=math.inf), tiny.problem()
+    free = {"update_clip": math.inf, "warmup": 0.02}
+    phase, problem = tiny.distil(tiny.Wide, alpha=alpha, **free), tiny.problem()
     state = phase.init(problem, tiny.exact_teacher(), STREAM)
     states, widths = [], []
     try:
