@@ -138,7 +138,7 @@ class Distil:
         rng = stream.rng(problem.train.y.device)
         critic = state.trained["critic"]
         loss = (self.critic or self.objective)(critic, self._corruption(problem)(x, rng), rng).mean()
-        done = state.nimg / (1000 * self.kimg)
+        done = (state.nimg + self.batch) / (1000 * self.kimg)  # at the end of this step: the first one counts
         learning_rate(state.optimizers["critic"], self.critic_lr, done, warmup=self.warmup, decay=0.0)
         value, norm = self._descend(state, "critic", loss, stream, EXPLODED)
         return {"critic_loss": value, "critic_gradient": norm}
