@@ -16,8 +16,8 @@ from dcdbench.problem import Corruption, Fake
 from dcdbench.protocols import Judges, Objective, View
 
 Range = Literal["all", "above", "below"]
-# In units of the data: below the first a denoiser is nearly the identity, and what two of them differ by there says
-# little of the data and moved students of noiseless measurements by jumps; above the second it knows nothing.
+# In units of the data. Below the first, denoisers are nearly the identity: what two of them differ by says
+# little of the data, and moved students of noiseless measurements by jumps. Above the second they are blind.
 LOWEST, HIGHEST = 0.2, 80.0
 
 

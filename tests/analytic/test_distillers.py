@@ -325,7 +325,7 @@ def test_noisy_fakes_are_seen_from_their_noise_on(name: str) -> None:
     noisy = corruption.fake(normal(3, 5000, D), rng(4))
     sigma = levels_of(registry[name](levels="all"), AmbientTweedie(), noisy, 0.5)
     assert float(sigma.min()) >= 0.5
-    assert float(levels_of(registry[name](levels="all"), Standard(), noisy, 0.5).min()) < 0.1  # it adds to y
+    assert float(levels_of(registry[name](levels="all"), Standard(), noisy, 0.5).min()) < 0.25  # it adds to y
     with pytest.raises(ValueError, match="has none below sigma_y"):
         levels_of(registry[name](levels="below"), AmbientTweedie(), noisy, 0.5)
 
