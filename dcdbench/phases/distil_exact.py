@@ -25,7 +25,7 @@ class DistilExact(Distil):
         kimg: Thousands of images that the generator is trained on.
         batch: Images per step.
         lr: The generator's learning rate: warmed up, and brought to 0 over the last `decay` of the training.
-        critic_lr: The critic's learning rate, constant.
+        critic_lr: The critic's learning rate, warmed up as the generator's, then constant.
         decay: The share of the training in which the generator's rate falls.
         warmup: The share in which it rises.
         critic_steps: Steps of the critic per step of the generator.
